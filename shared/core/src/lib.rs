@@ -6,4 +6,6 @@
 //!
 //! Everything here is pure: values in, values out. There is deliberately no clock, no network, no file and no store.
 
+pub mod decode;
+pub mod limits;
 pub mod time;

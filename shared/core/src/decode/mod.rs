@@ -1,0 +1,5 @@
+//! Feed bytes → records and rejects.
+
+mod record;
+
+pub use record::*;
