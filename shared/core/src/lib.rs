@@ -6,6 +6,18 @@
 //!
 //! Everything here is pure: values in, values out. There is deliberately no clock, no network, no file and no store.
 
+pub mod account;
+pub mod baseline;
+pub mod batch;
+pub mod config;
 pub mod decode;
+pub mod detect;
+pub mod directory;
+pub mod entity;
+pub mod facts;
+pub mod incident;
 pub mod limits;
+pub mod observe;
 pub mod time;
+mod varint;
+pub mod window;

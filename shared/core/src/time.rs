@@ -4,6 +4,8 @@
 //! window. RFC 3339 is read by hand, because every record carries one and its layout is fixed. There is deliberately no
 //! `now`: time is an argument.
 
+use serde::{Deserialize, Serialize};
+
 /// Milliseconds of one window: five minutes.
 pub const WINDOW_MS: i64 = 300_000;
 /// Windows of one day.
@@ -15,11 +17,11 @@ const EARLIEST_MS: i64 = 1_356_998_400_000;
 const LATEST_MS: i64 = 4_102_444_800_000;
 
 /// An instant, in milliseconds since 1970-01-01T00:00:00Z.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Timestamp(i64);
 
 /// The number of a five-minute window: milliseconds since 1970 divided by [`WINDOW_MS`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct WindowId(pub u32);
 
 impl Timestamp {
@@ -49,6 +51,11 @@ impl Timestamp {
     /// Milliseconds since 1970.
     pub fn ms(self) -> i64 {
         self.0
+    }
+
+    /// The instant so many milliseconds later, or earlier where negative.
+    pub fn plus_ms(self, ms: i64) -> Timestamp {
+        Timestamp(self.0.saturating_add(ms))
     }
 
     /// The window it falls into.

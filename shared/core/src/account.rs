@@ -1,0 +1,181 @@
+//! What is normal in one AWS account, and the judgement of its windows against it.
+//!
+//! New flows are compared with the whole account's: targets, groups, grants, shares, scores. All entities of a window are
+//! judged against the account as it stood before that window; then it moves on. Functions and other principals have
+//! numbers of their own. There is deliberately no store here: the caller lends the baselines of the entities concerned.
+
+mod judge;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use minicbor::{Decode, Encode};
+
+pub use judge::{Judgement, Judging};
+
+use crate::detect::new_flow;
+use crate::detect::rate::Peers;
+use crate::entity::{Entity, EntityKind};
+use crate::limits::{GAPS_MAX, STACKS_MAX};
+use crate::time::{WINDOWS_PER_DAY, WindowId};
+
+/// Windows without a single record of the account after which its feeds count as missing, not its functions as silent: two
+/// days. Until then the silence is judged.
+const GAP_WINDOWS: u32 = 2 * WINDOWS_PER_DAY;
+/// Others that must be low for the account rule, and the least share of the account's functions.
+const LOW_OTHERS: usize = 3;
+const LOW_SHARE: f64 = 0.1;
+
+/// What is normal in one AWS account.
+#[derive(Clone, Debug)]
+pub struct Account {
+    first: WindowId,
+    last: WindowId,
+    functions: Kind,
+    principals: Kind,
+    /// Stack tags of resources, by target.
+    stacks: BTreeMap<String, String>,
+    /// Functions that had a low score in the last six hours.
+    low: BTreeSet<String>,
+    gaps: Vec<(WindowId, WindowId)>,
+}
+
+/// What entities of one kind share.
+#[derive(Clone, Debug, Default)]
+struct Kind {
+    flows: new_flow::Account,
+    peers: Peers,
+}
+
+/// The stored form, format 1.
+#[derive(Encode, Decode)]
+struct Stored {
+    #[n(0)]
+    format: u8,
+    #[n(1)]
+    windows: [u32; 2],
+    #[cbor(n(2), with = "minicbor::bytes")]
+    function_flows: Vec<u8>,
+    #[cbor(n(3), with = "minicbor::bytes")]
+    function_peers: Vec<u8>,
+    #[cbor(n(4), with = "minicbor::bytes")]
+    principal_flows: Vec<u8>,
+    #[cbor(n(5), with = "minicbor::bytes")]
+    principal_peers: Vec<u8>,
+    #[n(6)]
+    stacks: BTreeMap<String, String>,
+    #[n(7)]
+    low: BTreeSet<String>,
+    #[n(8)]
+    gaps: Vec<[u32; 2]>,
+}
+
+impl Account {
+    /// An account whose first record falls into this window.
+    pub fn new(first: WindowId) -> Account {
+        Account {
+            first,
+            last: first,
+            functions: Kind::default(),
+            principals: Kind::default(),
+            stacks: BTreeMap::new(),
+            low: BTreeSet::new(),
+            gaps: Vec::new(),
+        }
+    }
+
+    /// The window of its first record.
+    pub fn first(&self) -> WindowId {
+        self.first
+    }
+
+    /// The last window that brought a record.
+    pub fn last(&self) -> WindowId {
+        self.last
+    }
+
+    /// Runs of windows without a record, in which nothing was judged or learnt.
+    pub fn gaps(&self) -> &[(WindowId, WindowId)] {
+        &self.gaps
+    }
+
+    /// Days since the first record.
+    pub fn days(&self, window: WindowId) -> f64 {
+        f64::from(window.0.saturating_sub(self.first.0)) / f64::from(WINDOWS_PER_DAY)
+    }
+
+    /// Where judging of windows without records must end before `window` is judged: the beginning of a gap, if there is one.
+    pub fn quiet_until(&self, window: WindowId) -> WindowId {
+        WindowId(window.0.min(self.last.0.saturating_add(GAP_WINDOWS)))
+    }
+
+    /// A window with a record of the account begins to be judged.
+    fn arrive(&mut self, window: WindowId) {
+        let gap = self.quiet_until(window);
+        if gap < window {
+            if self.gaps.len() >= GAPS_MAX {
+                self.gaps.remove(0);
+            }
+            self.gaps.push((gap, window));
+        }
+        self.last = self.last.max(window);
+        self.functions.flows.pass_time(self.days(window));
+        self.principals.flows.pass_time(self.days(window));
+    }
+
+    fn kind(&self, entity: &Entity) -> &Kind {
+        if entity.kind == EntityKind::Function { &self.functions } else { &self.principals }
+    }
+
+    fn kind_mut(&mut self, entity: &Entity) -> &mut Kind {
+        if entity.kind == EntityKind::Function { &mut self.functions } else { &mut self.principals }
+    }
+
+    fn remember_stack(&mut self, target: String, stack: &str) {
+        if !stack.is_empty() && self.stacks.len() < STACKS_MAX {
+            self.stacks.insert(target, stack.to_owned());
+        }
+    }
+
+    /// Whether so many other functions are low that this one's low volume is the account's news.
+    fn is_low_without(&self, entity: &Entity) -> bool {
+        let others = self.low.len() - usize::from(self.low.contains(&entity.id));
+        others >= LOW_OTHERS && others as f64 >= LOW_SHARE * self.functions.flows.actors() as f64
+    }
+
+    /// The bytes to store.
+    pub fn encode(&self) -> Vec<u8> {
+        let stored = Stored {
+            format: 1,
+            windows: [self.first.0, self.last.0],
+            function_flows: self.functions.flows.encode(),
+            function_peers: self.functions.peers.encode(),
+            principal_flows: self.principals.flows.encode(),
+            principal_peers: self.principals.peers.encode(),
+            stacks: self.stacks.clone(),
+            low: self.low.clone(),
+            gaps: self.gaps.iter().map(|g| [g.0.0, g.1.0]).collect(),
+        };
+        // Encoding into memory can't fail.
+        minicbor::to_vec(stored).unwrap_or_default()
+    }
+
+    /// Reads what [`Account::encode`] wrote; `None` where the bytes are damaged or of a newer format.
+    pub fn decode(bytes: &[u8]) -> Option<Account> {
+        let s: Stored = minicbor::decode(bytes).ok()?;
+        if s.format != 1 {
+            return None;
+        }
+        let kind = |flows: &[u8], peers: &[u8]| {
+            Some(Kind { flows: new_flow::Account::decode(flows).ok()?, peers: Peers::decode(peers).ok()? })
+        };
+        Some(Account {
+            first: WindowId(s.windows[0]),
+            last: WindowId(s.windows[1]),
+            functions: kind(&s.function_flows, &s.function_peers)?,
+            principals: kind(&s.principal_flows, &s.principal_peers)?,
+            stacks: s.stacks,
+            low: s.low,
+            gaps: s.gaps.into_iter().map(|[from, to]| (WindowId(from), WindowId(to))).collect(),
+        })
+    }
+}

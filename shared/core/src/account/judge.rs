@@ -1,0 +1,360 @@
+//! One window of one account: what is unusual, and what is learnt from it.
+//!
+//! The order is fixed: changes act at once (a deployment explains what follows it), flows are scored against the account
+//! as it stood, rates against each entity's baseline, and only then is anything learnt. Entities are visited in order of
+//! their ids, so that the same window always says the same.
+
+use std::collections::BTreeMap;
+
+use super::Account;
+use crate::baseline::{Baseline, Said, Surroundings};
+use crate::config::Config;
+use crate::detect::new_flow::{Budget, Scored, Target};
+use crate::detect::rate::{Family, Score, months_per_false_alarm, threshold};
+use crate::detect::{Detail, Finding, FlowDetail, Level, RateDetail};
+use crate::directory::Directory;
+use crate::entity::{Entity, EntityKind};
+use crate::facts::{AccountFacts, ChangeFact, Facts, FlowFact, Span, is_outside};
+use crate::limits::SIGHTS_MAX;
+use crate::observe::ChangeKind;
+use crate::time::{WINDOWS_PER_DAY, WindowId};
+
+/// New flows begin to be told on this day of the logs; in the days before they are rare at most.
+const FLOWS_FROM_DAY: f64 = 3.0;
+/// In those days the rarity within which a flow is told as rare: a third of the digest's.
+const EARLY_RARITY: f64 = 1.0 / 3.0;
+/// Functions that must be quiet together before the account's line says so.
+const QUIET_TOGETHER: u64 = 4;
+
+/// What a window is judged under.
+#[derive(Clone, Copy, Debug)]
+pub struct Judging<'a> {
+    /// The window.
+    pub window: WindowId,
+    /// Settings.
+    pub config: &'a Config,
+    /// Logs named as a baseline: everything is learnt, nothing is told.
+    pub learn_only: bool,
+}
+
+/// What a window said.
+#[derive(Debug, Default)]
+pub struct Judgement {
+    /// In order of entity.
+    pub findings: Vec<Finding>,
+    /// First sights of the first day, told or not, for logs too short to have a baseline.
+    pub sights: Vec<Finding>,
+    /// Flows from one entity of the account to another, by which incidents are joined.
+    pub links: Vec<(Entity, Entity)>,
+    /// Flows that came again, by which an open incident goes on: entity, subject, how many, when.
+    pub again: Vec<(Entity, String, u64, Span)>,
+}
+
+impl Account {
+    /// Judges one window and learns it. `baselines` holds one of every entity in `facts`, new where there was none; their
+    /// windows before this one are judged first.
+    pub fn judge(
+        &mut self,
+        judging: &Judging<'_>,
+        facts: &AccountFacts,
+        directory: &Directory,
+        baselines: &mut BTreeMap<Entity, Baseline>,
+    ) -> Judgement {
+        let mut out = Judgement::default();
+        self.arrive(judging.window);
+        self.introduce(judging.window, facts, directory, baselines);
+        for (entity, facts) in &facts.entities {
+            let Some(baseline) = baselines.get_mut(entity) else { continue };
+            let rates = self.rates(judging, entity, facts, baseline);
+            out.findings.extend(rates);
+            self.flows(judging, entity, facts, baseline, &mut out);
+            out.links.extend(links(entity, facts, directory));
+        }
+        for kind in [&mut self.functions, &mut self.principals] {
+            kind.flows.close_window(judging.learn_only);
+        }
+        self.end_window(judging, &mut out);
+        out
+    }
+
+    /// Judges the windows before `until` in which an entity was not seen.
+    pub fn judge_quiet(&mut self, judging: &Judging<'_>, entity: &Entity, baseline: &mut Baseline, until: WindowId) -> Vec<Finding> {
+        let said = baseline.advance(until, &self.around(entity));
+        self.tell(judging, entity, baseline, None, said)
+    }
+
+    /// After the windows of several entities were judged in silence: what the account as a whole has to say.
+    pub fn judge_quiet_together(&mut self, judging: &Judging<'_>) -> Vec<Finding> {
+        let mut out = Judgement::default();
+        self.end_window(judging, &mut out);
+        out.findings
+    }
+
+    fn around(&self, entity: &Entity) -> Surroundings<'_> {
+        Surroundings { peers: &self.kind(entity).peers, account_low: self.is_low_without(entity), gaps: &self.gaps }
+    }
+
+    /// Who is there, and what was changed: acts before any flow of the window is scored.
+    fn introduce(&mut self, window: WindowId, facts: &AccountFacts, directory: &Directory, baselines: &mut BTreeMap<Entity, Baseline>) {
+        let t = self.days(window);
+        for (entity, facts) in &facts.entities {
+            let created = facts.changes.iter().find(|c| c.kind == ChangeKind::Created);
+            let role = created.map(|c| c.role.as_str()).or(facts.roles.first().map(String::as_str)).unwrap_or_default();
+            let stack = created.map(|c| c.stack.as_str()).filter(|s| !s.is_empty());
+            let flows = &mut self.kind_mut(entity).flows;
+            flows.actor(t, &entity.id, entity.name(), role, stack, created.is_some());
+            for change in facts.changes.iter().filter(|c| c.kind.is_deployment()) {
+                flows.deploy(t, &entity.id, &change.by.id);
+            }
+            if let Some(baseline) = baselines.get_mut(entity) {
+                facts.changes.iter().for_each(|c| baseline.changed(c.at.at, words(c)));
+            }
+        }
+        for change in &facts.changes {
+            self.change(t, change);
+            for function in directory.functions_of_role(&change.role) {
+                let entity = Entity { kind: EntityKind::Function, id: function.to_owned() };
+                if let Some(baseline) = baselines.get_mut(&entity) {
+                    baseline.changed(change.at.at, words(change));
+                }
+            }
+        }
+    }
+
+    /// A change of a role or a resource.
+    fn change(&mut self, t: f64, change: &ChangeFact) {
+        let id = change.target.id();
+        self.remember_stack(id.clone(), &change.stack);
+        for kind in [&mut self.functions, &mut self.principals] {
+            if change.kind == ChangeKind::Resource {
+                kind.flows.resource(t, &id, &change.target.name, true);
+            }
+            for target in &change.grants {
+                kind.flows.grant(t, &change.role, &target.id());
+            }
+        }
+    }
+
+    /// Scores the flows of one entity; what it has done before is only counted on.
+    fn flows(&mut self, judging: &Judging<'_>, entity: &Entity, facts: &Facts, baseline: &mut Baseline, out: &mut Judgement) {
+        let t = self.days(judging.window);
+        let account = entity.account().unwrap_or_default().to_owned();
+        for flow in &facts.flows {
+            let id = flow.target_id();
+            let again = |n, denied| (entity.clone(), flow_subject(flow, denied), n, flow.span.clone());
+            if self.kind(entity).flows.is_known(&entity.id, flow.verb, &id) {
+                out.again.push(again(flow.permitted + flow.denied, false));
+                continue;
+            }
+            let outside = flow.target.as_ref().is_some_and(|target| is_outside(target, &account));
+            let stack = self.stacks.get(&id).cloned();
+            let name = flow.target.as_ref().map_or(flow.service.as_str(), |target| &target.name);
+            let target = Target { id: &id, name, stack: stack.as_deref(), outside };
+            let budget = Budget { alerts_per_week: judging.config.alerts_per_week() / 2.0 };
+            for (n, denied) in [(flow.permitted, false), (flow.denied, true)] {
+                if n == 0 {
+                    continue;
+                }
+                let flows = &mut self.kind_mut(entity).flows;
+                flows.resource(t, &id, name, false);
+                match flows.flow(t, &entity.id, flow.verb, &target, denied, &budget) {
+                    Some(scored) => self.sight(judging, (entity, baseline), (flow, n, denied, outside), &scored, out),
+                    None => out.again.push(again(n, denied)),
+                }
+            }
+        }
+    }
+
+    /// Tells a first sight as loudly as its rarity and the age of the logs allow.
+    fn sight(
+        &self,
+        judging: &Judging<'_>,
+        (entity, baseline): (&Entity, &mut Baseline),
+        (flow, count, denied, outside): (&FlowFact, u64, bool, bool),
+        scored: &Scored,
+        out: &mut Judgement,
+    ) {
+        let days = self.days(judging.window);
+        let early = days < FLOWS_FROM_DAY && scored.rarity <= EARLY_RARITY;
+        let level = if scored.alert { Level::Alert } else { Level::Rare };
+        let told = (scored.digest || scored.alert || early) && !judging.learn_only;
+        let first_day = days < 1.0 && !judging.learn_only && out.sights.len() < SIGHTS_MAX;
+        if !told && !first_day {
+            return;
+        }
+        let known_for = |users: &[(String, f64)]| users.iter().map(|(id, since)| (id.clone(), *since)).collect();
+        let detail = FlowDetail {
+            service: flow.service.clone(),
+            action: flow.action.clone(),
+            target: flow.target_id(),
+            denied,
+            outside,
+            relation: scored.relation.code().to_owned(),
+            usual: (scored.usual.targets.clone(), scored.usual.targets_known as u64),
+            users: (known_for(&scored.usual.users), u64::from(scored.usual.users_known)),
+            score: scored.score,
+        };
+        let finding = Finding {
+            entity: entity.clone(),
+            subject: flow_subject(flow, denied),
+            window: judging.window,
+            level,
+            years: scored.usual.years_per_event,
+            learnt_days: baseline.learnt_days(judging.window),
+            span: Some(flow.span.clone()),
+            count,
+            detail: Detail::NewFlow(detail),
+            before: baseline.changes_before(flow.span.first.at),
+            hours: baseline.hours(judging.window),
+        };
+        if first_day {
+            out.sights.push(finding.clone());
+        }
+        if told {
+            out.findings.push(finding);
+        }
+    }
+
+    /// Judges an entity's windows up to and with this one. Sources and services have no rates.
+    fn rates(&mut self, judging: &Judging<'_>, entity: &Entity, facts: &Facts, baseline: &mut Baseline) -> Vec<Finding> {
+        if !matches!(entity.kind, EntityKind::Function | EntityKind::Principal) {
+            return Vec::new();
+        }
+        let quiet = baseline.advance(judging.window, &self.around(entity));
+        let mut findings = self.tell(judging, entity, baseline, None, quiet);
+        let said = baseline.step(judging.window, facts, &self.around(entity));
+        findings.extend(self.tell(judging, entity, baseline, Some(facts), said));
+        findings
+    }
+
+    /// What was said of an entity's rates, as findings; its peers learn.
+    fn tell(
+        &mut self,
+        judging: &Judging<'_>,
+        entity: &Entity,
+        baseline: &mut Baseline,
+        facts: Option<&Facts>,
+        said: Said,
+    ) -> Vec<Finding> {
+        for day in &said.days {
+            self.kind_mut(entity).peers.add(day);
+        }
+        if entity.kind == EntityKind::Function {
+            if baseline.is_low() {
+                self.low.insert(entity.id.clone());
+            } else {
+                self.low.remove(&entity.id);
+            }
+        }
+        if judging.learn_only {
+            return Vec::new();
+        }
+        let entities = self.kind(entity).flows.actors() as f64;
+        let least = threshold(entities, judging.config.alerts_per_week() / 2.0);
+        let loud = said.scores.iter().filter(|s| s.digest.max(s.slack) >= least);
+        loud.map(|score| {
+            let level = if score.slack >= least { Level::Alert } else { Level::Rare };
+            rate_finding(entity, baseline, facts, score, level, entities)
+        })
+        .collect()
+    }
+
+    fn end_window(&mut self, judging: &Judging<'_>, out: &mut Judgement) {
+        let quiet = self.low.len() as u64;
+        let others = (quiet as f64 - 1.0) >= super::LOW_SHARE * self.functions.flows.actors() as f64;
+        if judging.learn_only || quiet < QUIET_TOGETHER || !others {
+            return;
+        }
+        let account = self.low.first().map(String::as_str).and_then(crate::entity::Arn::parse).map_or("", |a| a.account).to_owned();
+        out.findings.push(Finding {
+            entity: Entity { kind: EntityKind::Service, id: format!("account {account}") },
+            subject: "quiet together".to_owned(),
+            window: judging.window,
+            level: Level::Rare,
+            years: 0.0,
+            learnt_days: self.days(judging.window),
+            span: None,
+            count: quiet,
+            detail: Detail::Quiet { functions: quiet },
+            before: Vec::new(),
+            hours: Vec::new(),
+        });
+    }
+}
+
+/// `flow s3:GetObject bucket statistics-raw`.
+fn flow_subject(flow: &FlowFact, denied: bool) -> String {
+    let denied = if denied { " denied" } else { "" };
+    format!("flow {}:{} {}{denied}", flow.service, flow.action, flow.target_id())
+}
+
+fn words(change: &ChangeFact) -> String {
+    format!("{} by {}", change.kind.words(), change.by.name())
+}
+
+/// Functions of the account that an entity called or changed.
+fn links(entity: &Entity, facts: &Facts, directory: &Directory) -> Vec<(Entity, Entity)> {
+    let account = entity.account().unwrap_or_default();
+    let called = facts.flows.iter().filter_map(|f| directory.function_of_target(f.target.as_ref()?, account));
+    let mut all: Vec<(Entity, Entity)> = called.filter(|other| other != entity).map(|other| (entity.clone(), other)).collect();
+    all.sort();
+    all.dedup();
+    all
+}
+
+fn rate_finding(entity: &Entity, baseline: &mut Baseline, facts: Option<&Facts>, score: &Score, level: Level, entities: f64) -> Finding {
+    let evidence = &score.evidence;
+    let target = baseline.tracked(score.family).map(str::to_owned);
+    let family = family_words(score.family);
+    let best = if level == Level::Alert { score.slack } else { score.digest };
+    let on = target.as_ref().map_or(String::new(), |t| format!(" {t}"));
+    let same_window = facts.filter(|_| evidence.window.0 + 1 == baseline.next().0);
+    let span = same_window.and_then(|f| match &target {
+        Some(target) => f.flows.iter().find(|flow| flow.target_id() == *target).map(|flow| flow.span.clone()),
+        None => f.ran.clone().or_else(|| all_flows(f)),
+    });
+    Finding {
+        entity: entity.clone(),
+        subject: format!("rate {family}{on}"),
+        window: evidence.window,
+        level,
+        years: months_per_false_alarm(best, level == Level::Rare) / 12.0 / entities.max(1.0),
+        learnt_days: baseline.learnt_days(evidence.window),
+        span,
+        count: 0,
+        detail: Detail::Rate(RateDetail {
+            family: family.to_owned(),
+            target,
+            minutes: u32::from(evidence.horizon) * (24 * 60 / WINDOWS_PER_DAY),
+            observed: evidence.observed,
+            expected: evidence.expected,
+            score: best,
+        }),
+        before: baseline.changes_before(evidence.window.end()),
+        hours: baseline.hours(evidence.window),
+    }
+}
+
+fn all_flows(facts: &Facts) -> Option<Span> {
+    let mut spans = facts.flows.iter().map(|f| &f.span);
+    let mut all = spans.next()?.clone();
+    spans.for_each(|s| all.join(s));
+    Some(all)
+}
+
+fn family_words(family: Family) -> &'static str {
+    match family {
+        Family::VolumeUp => "volume up",
+        Family::VolumeDown => "volume down",
+        Family::Errors => "errors",
+        Family::Throttles => "throttles",
+        Family::Lines => "lines",
+        Family::Median => "median duration",
+        Family::Tail => "tail duration",
+        Family::Cost => "cost",
+        Family::Slow => "slow shift",
+        Family::Denials => "denials",
+        Family::Flow { .. } => "calls",
+        Family::Bytes { .. } => "bytes",
+    }
+}

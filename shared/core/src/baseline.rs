@@ -1,0 +1,364 @@
+//! What is normal for one entity: its rate statistics, the flows that are tracked one by one, its latest changes.
+//!
+//! A baseline learns window after window; windows without activity are one step ([`Baseline::advance`]), taken when the
+//! entity is seen again or when its silence could be told. It is a checkpoint: it knows the first window that it has not
+//! learnt, so learning the same windows twice changes nothing. Known flows stand in the account, because a new one is
+//! compared with everybody's. There is deliberately no threshold here.
+
+use std::collections::VecDeque;
+
+use minicbor::{Decode, Encode};
+
+use crate::detect::rate::{CallsRow, Context, DayMaxima, FLOWS_MAX, Family, FlowRow, Judged, Peers, Rates};
+use crate::facts::Facts;
+use crate::limits::CHANGES_MAX;
+use crate::time::{Timestamp, WINDOWS_PER_DAY, WindowId};
+
+/// Windows after which the place of a tracked flow that is no longer used may go to another: 14 days.
+const TRACKED_IDLE: u32 = 14 * WINDOWS_PER_DAY;
+/// Hours of activity that are kept to be drawn.
+const HOURS: usize = 48;
+/// Windows of one hour.
+pub const HOUR: u32 = 12;
+/// Calls a day below which a silence can't hold a gate of the rate detector (it asks for 10 below what was expected).
+const WATCHED_CALLS_A_DAY: f64 = 8.0;
+/// An entity that was not seen for so long is not missed any more.
+const WATCHED_DAYS: u32 = 35;
+
+/// What a call of an entity is; the better source replaces the worse, and learning begins anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+enum Calls {
+    /// Calls of APIs: a principal, or a function that nothing else is known of.
+    #[n(0)]
+    Flows,
+    /// Invocations by the trail.
+    #[n(1)]
+    Runs,
+    /// Invocations by their reports.
+    #[n(2)]
+    Reports,
+}
+
+/// A change that a person wants to hear of.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+struct Change {
+    #[n(0)]
+    at_ms: i64,
+    #[n(1)]
+    words: String,
+}
+
+/// A flow whose calls and bytes are a series of their own.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+struct Tracked {
+    #[n(0)]
+    target: String,
+    #[n(1)]
+    used: u32,
+}
+
+/// What is normal for one entity.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Baseline {
+    first: WindowId,
+    next: WindowId,
+    seen: WindowId,
+    calls: Calls,
+    calls_total: f64,
+    rates: Rates,
+    tracked: Vec<Option<Tracked>>,
+    changes: VecDeque<Change>,
+    hours: VecDeque<f32>,
+    hour: u32,
+    low: bool,
+    assumed: bool,
+}
+
+/// The stored form, format 1.
+#[derive(Encode, Decode)]
+struct Stored {
+    #[n(0)]
+    format: u8,
+    #[n(1)]
+    windows: [u32; 4],
+    #[n(2)]
+    calls: Calls,
+    #[n(3)]
+    calls_total: f64,
+    #[cbor(n(4), with = "minicbor::bytes")]
+    rates: Vec<u8>,
+    #[n(5)]
+    tracked: Vec<Option<Tracked>>,
+    #[n(6)]
+    changes: Vec<Change>,
+    #[n(7)]
+    hours: Vec<f32>,
+    #[n(8)]
+    flags: u8,
+}
+
+/// What a baseline is judged with beside its own facts.
+pub struct Surroundings<'a> {
+    /// What entities of the same kind showed in their first days.
+    pub peers: &'a Peers,
+    /// So many others are low that low volume is the account's news.
+    pub account_low: bool,
+    /// Runs of windows in which the account's feeds brought nothing: nothing is judged or learnt there.
+    pub gaps: &'a [(WindowId, WindowId)],
+}
+
+/// What a baseline says of some windows.
+#[derive(Debug, Default)]
+pub struct Said {
+    /// Scores of families that passed a gate.
+    pub scores: Vec<crate::detect::rate::Score>,
+    /// Days of a young entity that ended, for its peers.
+    pub days: Vec<DayMaxima>,
+}
+
+impl Said {
+    fn add(&mut self, mut judged: Judged) {
+        self.days.extend(judged.day_ended.take());
+        self.scores.append(&mut judged.scores);
+    }
+}
+
+impl Baseline {
+    /// The baseline of an entity that is first seen in this window.
+    pub fn new(first: WindowId) -> Baseline {
+        Baseline {
+            first,
+            next: first,
+            seen: first,
+            calls: Calls::Flows,
+            calls_total: 0.0,
+            rates: Rates::new(first),
+            tracked: vec![None; FLOWS_MAX],
+            changes: VecDeque::new(),
+            hours: VecDeque::new(),
+            hour: first.0 / HOUR,
+            low: false,
+            assumed: false,
+        }
+    }
+
+    /// The first window that it has not learnt.
+    pub fn next(&self) -> WindowId {
+        self.next
+    }
+
+    /// Days since it was first seen.
+    pub fn learnt_days(&self, now: WindowId) -> f64 {
+        f64::from(now.0.saturating_sub(self.first.0)) / f64::from(WINDOWS_PER_DAY)
+    }
+
+    /// It had an ungated low score in the last six hours.
+    pub fn is_low(&self) -> bool {
+        self.low
+    }
+
+    /// Its name comes from a path and not from the content.
+    pub fn is_assumed(&self) -> bool {
+        self.assumed
+    }
+
+    /// Whether its silence could be told, so that windows without it must be judged as they pass.
+    pub fn is_watched(&self) -> bool {
+        let days = f64::from(self.seen.0 - self.first.0) / f64::from(WINDOWS_PER_DAY) + 1.0;
+        self.next.0 - self.seen.0 < WATCHED_DAYS * WINDOWS_PER_DAY && self.calls_total / days >= WATCHED_CALLS_A_DAY
+    }
+
+    /// Judges and learns the windows before `to` in which the entity was not seen.
+    pub fn advance(&mut self, to: WindowId, around: &Surroundings<'_>) -> Said {
+        let mut said = Said::default();
+        while self.next < to {
+            if let Some(&(_, end)) = around.gaps.iter().find(|(from, end)| (from.0..end.0).contains(&self.next.0)) {
+                self.next = end.min(to);
+                continue;
+            }
+            let gap = around.gaps.iter().map(|g| g.0).filter(|&from| from > self.next).min();
+            let end = gap.map_or(to, |from| from.min(to));
+            let calls = self.rates.idle_calls(self.next, end, false, around.account_low, Some(around.peers));
+            self.low = calls.worst.low;
+            let flows = self.rates.idle_flows(self.next, end, Some(around.peers));
+            for idle in [calls, flows] {
+                said.add(idle.worst);
+                said.days.extend(idle.days_ended);
+            }
+            self.next = end;
+        }
+        said
+    }
+
+    /// Judges and learns a window in which the entity was seen; [`Baseline::advance`] must have come up to it.
+    pub fn step(&mut self, window: WindowId, facts: &Facts, around: &Surroundings<'_>) -> Said {
+        let calls = self.calls(window, facts);
+        self.assumed |= facts.assumed;
+        self.calls_total += calls;
+        self.draw(window, calls);
+        let deployed = facts.changes.iter().any(|c| c.kind.is_deployment());
+        let context = Context { window, deployed, clocks_shifted: false, account_low: around.account_low };
+        let row = CallsRow {
+            calls,
+            errors: (facts.failures as f64).min(calls),
+            throttles: facts.throttles as f64,
+            lines: facts.lines as f64,
+            median_ms: facts.duration_ms(0.5),
+            p99_ms: facts.duration_ms(0.99),
+            cost_usd: facts.cost_usd,
+        };
+        let mut said = Said::default();
+        let judged = self.rates.step_calls(&row, &context, Some(around.peers));
+        self.low = judged.low;
+        said.add(judged);
+        let flows = self.flow_rows(window, facts);
+        said.add(self.rates.step_flows(calls, facts.denials() as f64, &flows, &context, Some(around.peers)));
+        self.seen = window;
+        self.next = WindowId(window.0 + 1);
+        said
+    }
+
+    /// The calls of a window by the best source that this entity has ever had.
+    fn calls(&mut self, window: WindowId, facts: &Facts) -> f64 {
+        let source = match (facts.reports, facts.runs) {
+            (0, 0) => Calls::Flows,
+            (0, _) => Calls::Runs,
+            _ => Calls::Reports,
+        };
+        if source > self.calls {
+            if self.calls_total > 0.0 {
+                self.rates = Rates::new(window);
+                self.tracked.fill(None);
+            }
+            self.calls = source;
+        }
+        match self.calls {
+            Calls::Flows => facts.flow_calls() as f64,
+            Calls::Runs => facts.runs as f64,
+            Calls::Reports => facts.reports as f64,
+        }
+    }
+
+    /// Rows of the tracked flows; a target that is not tracked takes a free place, or that of one long unused.
+    fn flow_rows(&mut self, window: WindowId, facts: &Facts) -> Vec<FlowRow> {
+        let mut rows: Vec<FlowRow> = Vec::new();
+        for flow in &facts.flows {
+            let target = flow.target_id();
+            let Some(series) = self.series(window, &target) else { continue };
+            let (calls, bytes) = ((flow.permitted + flow.denied) as f64, flow.bytes);
+            match rows.iter_mut().find(|r| r.series == series) {
+                Some(row) => {
+                    row.calls += calls;
+                    row.bytes += bytes;
+                }
+                None => rows.push(FlowRow { series, calls, bytes }),
+            }
+        }
+        rows
+    }
+
+    fn series(&mut self, window: WindowId, target: &str) -> Option<usize> {
+        let known = self.tracked.iter().position(|t| t.as_ref().is_some_and(|t| t.target == target));
+        let free = || self.tracked.iter().position(Option::is_none);
+        let unused = || self.tracked.iter().position(|t| t.as_ref().is_some_and(|t| window.0 - t.used > TRACKED_IDLE));
+        let series = known.or_else(free).or_else(unused)?;
+        if known.is_none() {
+            self.rates.forget_flow(series);
+        }
+        *self.tracked.get_mut(series)? = Some(Tracked { target: target.to_owned(), used: window.0 });
+        Some(series)
+    }
+
+    /// The target of a tracked flow.
+    pub fn tracked(&self, family: Family) -> Option<&str> {
+        match family {
+            Family::Flow { series } | Family::Bytes { series } => self.tracked.get(series)?.as_ref().map(|t| t.target.as_str()),
+            _ => None,
+        }
+    }
+
+    fn draw(&mut self, window: WindowId, calls: f64) {
+        self.draw_to(window.0 / HOUR);
+        if let Some(last) = self.hours.back_mut() {
+            *last += calls as f32;
+        }
+    }
+
+    fn draw_to(&mut self, hour: u32) {
+        if self.hours.is_empty() {
+            self.hours.push_back(0.0);
+            self.hour = hour;
+        }
+        for _ in 0..hour.saturating_sub(self.hour).min(HOURS as u32) {
+            self.hours.push_back(0.0);
+        }
+        self.hour = self.hour.max(hour);
+        while self.hours.len() > HOURS {
+            self.hours.pop_front();
+        }
+    }
+
+    /// Calls an hour up to this window, the oldest first, at most 48.
+    pub fn hours(&mut self, window: WindowId) -> Vec<f32> {
+        self.draw_to(window.0 / HOUR);
+        self.hours.iter().copied().collect()
+    }
+
+    /// Remembers a change, to be told with what follows it.
+    pub fn changed(&mut self, at: Timestamp, words: String) {
+        let change = Change { at_ms: at.ms(), words };
+        if !self.changes.contains(&change) {
+            self.changes.push_back(change);
+        }
+        while self.changes.len() > CHANGES_MAX {
+            self.changes.pop_front();
+        }
+    }
+
+    /// Changes of the day before an instant, the latest first.
+    pub fn changes_before(&self, at: Timestamp) -> Vec<String> {
+        let day = 86_400_000;
+        let recent = self.changes.iter().rev().filter(|c| c.at_ms <= at.ms() && at.ms() - c.at_ms <= day);
+        recent.map(|c| c.words.clone()).collect()
+    }
+
+    /// The bytes to store.
+    pub fn encode(&self) -> Vec<u8> {
+        let stored = Stored {
+            format: 1,
+            windows: [self.first.0, self.next.0, self.seen.0, self.hour],
+            calls: self.calls,
+            calls_total: self.calls_total,
+            rates: self.rates.encode(),
+            tracked: self.tracked.clone(),
+            changes: self.changes.iter().cloned().collect(),
+            hours: self.hours.iter().copied().collect(),
+            flags: u8::from(self.low) | u8::from(self.assumed) << 1,
+        };
+        // Encoding into memory can't fail.
+        minicbor::to_vec(stored).unwrap_or_default()
+    }
+
+    /// Reads what [`Baseline::encode`] wrote; `None` where the bytes are damaged or of a newer format.
+    pub fn decode(bytes: &[u8]) -> Option<Baseline> {
+        let s: Stored = minicbor::decode(bytes).ok()?;
+        let [first, next, seen, hour] = s.windows.map(WindowId);
+        if s.format != 1 || s.tracked.len() != FLOWS_MAX || first > seen || seen > next {
+            return None;
+        }
+        Some(Baseline {
+            first,
+            next,
+            seen,
+            calls: s.calls,
+            calls_total: s.calls_total,
+            rates: Rates::decode(&s.rates).ok()?,
+            tracked: s.tracked,
+            changes: s.changes.into(),
+            hours: s.hours.into(),
+            hour: hour.0,
+            low: s.flags & 1 != 0,
+            assumed: s.flags & 2 != 0,
+        })
+    }
+}

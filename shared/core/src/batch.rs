@@ -1,0 +1,291 @@
+//! Observations ↔ packed, immutable batches.
+//!
+//! AWS delivers everything at least once, in any order, cut differently each time; so nothing is counted on arrival. The
+//! observations of one delivery (or of many, packed together) that fall into one window and class become one [`Batch`]:
+//! a table of subjects with the first and last event of each, and for every observation a 40-bit keyed hash of its AWS
+//! identity, the number of its subject and up to two log-spaced buckets. A window is the set union of its batches, so
+//! duplicates and other cuts make no difference. There is deliberately no counter here.
+//!
+//! Layout, format 1: version, number of names, names, number of subjects, subjects, rows; all numbers as in `varint`.
+
+mod codec;
+
+use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
+
+use serde::{Deserialize, Serialize};
+use siphasher::sip::SipHasher13;
+use siphasher::sip128::{Hasher128, SipHasher13 as SipHasher128};
+
+pub use codec::BatchError;
+
+use crate::limits::{EVENT_ID_MAX, PACKER_ROWS_MAX};
+use crate::observe::{Class, Observation, Subject};
+use crate::time::{WINDOW_MS, WindowId};
+
+/// Bits of an observation's identity, of which the lowest says that it stands for its record: in a window of 10,000
+/// observations two meet by chance once in 10,000 windows.
+const IDENTITY_BITS: u32 = 40;
+
+/// The secret key of identities: without it nobody can write two events that count as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HashKey(pub [u8; 16]);
+
+/// The id of the AWS event at one end of a subject's observations in a window.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum EventId {
+    /// The record had none.
+    None,
+    /// As AWS writes nearly all of them.
+    Uuid([u8; 16]),
+    /// Any other.
+    Text(String),
+}
+
+impl EventId {
+    /// Reads a UUID, or keeps the text (cut to a bound).
+    pub fn new(text: &str) -> EventId {
+        if text.is_empty() {
+            return EventId::None;
+        }
+        uuid(text).map_or_else(|| EventId::Text(text.chars().take(EVENT_ID_MAX).collect()), EventId::Uuid)
+    }
+}
+
+impl std::fmt::Display for EventId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            EventId::None => Ok(()),
+            EventId::Text(text) => f.write_str(text),
+            EventId::Uuid(bytes) => {
+                for (i, byte) in bytes.iter().enumerate() {
+                    let hyphen = if matches!(i, 4 | 6 | 8 | 10) { "-" } else { "" };
+                    write!(f, "{hyphen}{byte:02x}")?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+fn uuid(text: &str) -> Option<[u8; 16]> {
+    let b = text.as_bytes();
+    if b.len() != 36 {
+        return None;
+    }
+    let digit = |c: u8| match c {
+        b'0'..=b'9' => Some(c - b'0'),
+        b'a'..=b'f' => Some(c - b'a' + 10),
+        _ => None,
+    };
+    let mut out = [0; 16];
+    let mut at = 0;
+    for (i, byte) in out.iter_mut().enumerate() {
+        if matches!(i, 4 | 6 | 8 | 10) {
+            if b[at] != b'-' {
+                return None;
+            }
+            at += 1;
+        }
+        *byte = digit(b[at])? << 4 | digit(b[at + 1])?;
+        at += 2;
+    }
+    Some(out)
+}
+
+/// One end: milliseconds since the window's start, and the event.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct End {
+    /// Milliseconds since the window's start.
+    pub offset_ms: u32,
+    /// Which event.
+    pub event: EventId,
+}
+
+/// A subject in a batch, with the first and last of its events there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Who and what.
+    pub subject: Subject<'static>,
+    /// The earliest.
+    pub first: End,
+    /// The latest.
+    pub last: End,
+}
+
+/// One observation in a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Row {
+    /// Number of its subject in the batch's table.
+    pub subject: u32,
+    /// Keyed hash of the AWS identity, 40 bits.
+    pub identity: u64,
+    /// [`bucket`]s of the values plus one; 0 where absent.
+    pub values: [u16; 2],
+}
+
+/// The observations of one or more deliveries in one window and class. No window: records without a usable time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// When.
+    pub window: Option<WindowId>,
+    /// Which lateness.
+    pub class: Class,
+    /// Subjects, in order.
+    pub entries: Vec<Entry>,
+    /// Observations, in order of subject and identity, none twice.
+    pub rows: Vec<Row>,
+}
+
+impl Row {
+    /// Whether it stands for its record.
+    pub fn is_primary(&self) -> bool {
+        self.identity & 1 == 1
+    }
+}
+
+impl Batch {
+    /// Records in it.
+    pub fn records(&self) -> u64 {
+        self.rows.iter().filter(|r| r.is_primary()).count() as u64
+    }
+
+    /// The hash of its sorted observations: a retry of the same delivery overwrites itself.
+    pub fn delivery_id(&self) -> [u8; 16] {
+        let mut identities: Vec<u64> = self.rows.iter().map(|r| r.identity).collect();
+        identities.sort_unstable();
+        let mut hasher = blake3::Hasher::new();
+        identities.iter().for_each(|i| {
+            hasher.update(&i.to_le_bytes());
+        });
+        let mut id = [0; 16];
+        id.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+        id
+    }
+}
+
+/// Log-linear buckets, base 2, sixteen to an octave (6 %), as the `histogram` crate lays them out with grouping power 4.
+pub fn bucket(value: f64) -> u16 {
+    let v = value.clamp(0.0, (1u64 << 40) as f64) as u64;
+    if v < 32 {
+        return v as u16;
+    }
+    let octave = 63 - v.leading_zeros();
+    (32 + (octave - 5) * 16 + ((v >> (octave - 4)) as u32 - 16)) as u16
+}
+
+/// The middle of a bucket.
+pub fn bucket_value(index: u16) -> f64 {
+    if index < 32 {
+        return f64::from(index);
+    }
+    let (octave, step) = ((index - 32) / 16 + 5, (index - 32) % 16);
+    let width = (1u64 << (octave - 4).min(60)) as f64;
+    (f64::from(step) + 16.0) * width + (width - 1.0) / 2.0
+}
+
+/// Packs the observations of one or more deliveries.
+pub struct Packer {
+    key: HashKey,
+    numbers: HashMap<u128, u32>,
+    subjects: Vec<Subject<'static>>,
+    rows: Vec<(u32, Row)>,
+    ends: HashMap<(u32, u32), (End, End)>,
+}
+
+/// The window number of records without a usable time.
+const UNTIMED: u32 = u32::MAX;
+
+impl Packer {
+    /// An empty packer.
+    pub fn new(key: HashKey) -> Packer {
+        Packer { key, numbers: HashMap::new(), subjects: Vec::new(), rows: Vec::new(), ends: HashMap::new() }
+    }
+
+    /// Takes one observation.
+    pub fn add(&mut self, o: &Observation<'_>) {
+        let subject = self.number(&o.subject);
+        let window = o.time.map_or(UNTIMED, |t| t.window().0);
+        let offset_ms = o.time.map_or(0, |t| t.ms().rem_euclid(WINDOW_MS) as u32);
+        let value = |v: f64| if v > 0.0 { bucket(v) + 1 } else { 0 };
+        let row = Row { subject, identity: self.identity(o), values: [value(o.values[0]), value(o.values[1])] };
+        self.rows.push((window, row));
+        let ends = self.ends.entry((window, subject));
+        let new = || End { offset_ms, event: EventId::new(o.event_id) };
+        match ends {
+            std::collections::hash_map::Entry::Vacant(v) => {
+                v.insert((new(), new()));
+            }
+            std::collections::hash_map::Entry::Occupied(mut e) => {
+                let (first, last) = e.get_mut();
+                if offset_ms <= first.offset_ms {
+                    *first = first.clone().min(new());
+                }
+                if offset_ms >= last.offset_ms {
+                    *last = last.clone().max(new());
+                }
+            }
+        }
+    }
+
+    /// Whether it is time to [`Packer::finish`].
+    pub fn is_full(&self) -> bool {
+        self.rows.len() >= PACKER_ROWS_MAX
+    }
+
+    /// Gives the batches, one a window and class, in that order, and the number of records that came more than once; is
+    /// empty again.
+    pub fn finish(&mut self) -> (Vec<Batch>, u64) {
+        let mut rows = std::mem::take(&mut self.rows);
+        let class_of = |row: &Row| self.subjects[row.subject as usize].class;
+        rows.sort_unstable_by(|a, b| (a.0, class_of(&a.1), &a.1).cmp(&(b.0, class_of(&b.1), &b.1)));
+        let records = |rows: &[(u32, Row)]| rows.iter().filter(|(_, r)| r.is_primary()).count() as u64;
+        let before = records(&rows);
+        rows.dedup();
+        let duplicates = before - records(&rows);
+        let batches = rows.chunk_by(|a, b| a.0 == b.0 && class_of(&a.1) == class_of(&b.1)).map(|chunk| self.batch(chunk)).collect();
+        self.numbers.clear();
+        self.subjects.clear();
+        self.ends.clear();
+        (batches, duplicates)
+    }
+
+    fn batch(&self, chunk: &[(u32, Row)]) -> Batch {
+        let window = chunk[0].0;
+        let mut entries: Vec<(Entry, &[(u32, Row)])> = chunk
+            .chunk_by(|a, b| a.1.subject == b.1.subject)
+            .map(|rows| {
+                let number = rows[0].1.subject;
+                let end = || End { offset_ms: 0, event: EventId::None };
+                let (first, last) = self.ends.get(&(window, number)).cloned().unwrap_or_else(|| (end(), end()));
+                (Entry { subject: self.subjects[number as usize].clone(), first, last }, rows)
+            })
+            .collect();
+        entries.sort_by(|a, b| a.0.subject.cmp(&b.0.subject));
+        let rows = entries.iter().enumerate().flat_map(|(i, (_, rows))| rows.iter().map(move |(_, r)| Row { subject: i as u32, ..*r }));
+        Batch {
+            window: (window != UNTIMED).then_some(WindowId(window)),
+            class: self.subjects[chunk[0].1.subject as usize].class,
+            rows: rows.collect(),
+            entries: entries.into_iter().map(|(entry, _)| entry).collect(),
+        }
+    }
+
+    fn number(&mut self, subject: &Subject<'_>) -> u32 {
+        let mut hasher = SipHasher128::new_with_key(&self.key.0);
+        subject.hash(&mut hasher);
+        let hash = hasher.finish128().as_u128();
+        *self.numbers.entry(hash).or_insert_with(|| {
+            self.subjects.push(subject.clone().into_owned());
+            (self.subjects.len() - 1) as u32
+        })
+    }
+
+    fn identity(&self, o: &Observation<'_>) -> u64 {
+        let mut hasher = SipHasher13::new_with_key(&self.key.0);
+        hasher.write(o.identity.id);
+        hasher.write(&o.identity.ordinal.to_le_bytes());
+        hasher.write(o.identity.scope);
+        hasher.finish() >> (64 - IDENTITY_BITS) & !1 | u64::from(o.identity.primary)
+    }
+}

@@ -1,0 +1,364 @@
+//! The stored form of a batch.
+//!
+//! Names stand once, in a table; subjects are numbers into it. Reading checks every number against what is there: stored
+//! bytes may be damaged, and a damaged item is an error that names itself, never a panic.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use super::{Batch, End, Entry, EventId, IDENTITY_BITS, Row, UNTIMED};
+use crate::observe::{Actor, ChangeKind, Class, Outcome, Subject, Target, What};
+use crate::time::WindowId;
+use crate::varint::{Reader, put, put_bytes};
+
+/// The format that this code writes; it reads this one only, as there is no older.
+const FORMAT: u64 = 1;
+
+/// Why stored bytes are no batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BatchError {
+    /// Written by a newer version.
+    #[error("the batch has format {0}, this version reads format {FORMAT}; use a newer version")]
+    Format(u64),
+    /// Damaged.
+    #[error("the batch is damaged")]
+    Damaged,
+}
+
+impl Batch {
+    /// The bytes to store.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut names = Names::default();
+        let mut subjects = Vec::new();
+        for entry in &self.entries {
+            put_subject(&mut subjects, &entry.subject, &mut names);
+            put_end(&mut subjects, &entry.first);
+            put_end(&mut subjects, &entry.last);
+        }
+        let mut out = Vec::with_capacity(subjects.len() + self.rows.len() * 8 + 64);
+        put(&mut out, FORMAT);
+        put(&mut out, u64::from(self.window.map_or(UNTIMED, |w| w.0)));
+        put(&mut out, u64::from(self.class == Class::Trail));
+        put(&mut out, names.list.len() as u64);
+        names.list.iter().for_each(|n| put_bytes(&mut out, n.as_bytes()));
+        put(&mut out, self.entries.len() as u64);
+        out.extend_from_slice(&subjects);
+        let mut before = 0;
+        for row in &self.rows {
+            let values = u64::from(row.values[0] != 0) | u64::from(row.values[1] != 0) << 1;
+            put(&mut out, u64::from(row.subject - before) << 2 | values);
+            before = row.subject;
+            out.extend_from_slice(&row.identity.to_le_bytes()[..IDENTITY_BITS as usize / 8]);
+            row.values.iter().filter(|&&v| v != 0).for_each(|&v| put(&mut out, u64::from(v)));
+        }
+        out
+    }
+
+    /// Reads what [`Batch::encode`] wrote.
+    pub fn decode(bytes: &[u8]) -> Result<Batch, BatchError> {
+        let mut reader = Reader(bytes);
+        match reader.get() {
+            Some(FORMAT) => decode(&mut reader).ok_or(BatchError::Damaged),
+            Some(newer) => Err(BatchError::Format(newer)),
+            None => Err(BatchError::Damaged),
+        }
+    }
+}
+
+fn decode(reader: &mut Reader<'_>) -> Option<Batch> {
+    let window = reader.u32()?;
+    let class = if reader.get()? == 1 { Class::Trail } else { Class::Logs };
+    let mut names = Vec::new();
+    for _ in 0..reader.get()? {
+        names.push(reader.str()?);
+    }
+    let mut entries = Vec::new();
+    for _ in 0..reader.get()? {
+        let subject = subject(reader, &names, class)?;
+        entries.push(Entry { subject, first: end(reader)?, last: end(reader)? });
+    }
+    let mut rows = Vec::new();
+    let mut before = 0u32;
+    while !reader.is_empty() {
+        let head = reader.get()?;
+        let subject = before.checked_add((head >> 2).try_into().ok()?)?;
+        before = subject;
+        if subject as usize >= entries.len() {
+            return None;
+        }
+        let mut identity = [0; 8];
+        identity[..IDENTITY_BITS as usize / 8].copy_from_slice(reader.take(IDENTITY_BITS as usize / 8)?);
+        let mut value = |bit: u64| if head & bit != 0 { reader.get()?.try_into().ok() } else { Some(0) };
+        rows.push(Row { subject, identity: u64::from_le_bytes(identity), values: [value(1)?, value(2)?] });
+    }
+    Some(Batch { window: (window != UNTIMED).then_some(WindowId(window)), class, entries, rows })
+}
+
+#[derive(Default)]
+struct Names<'a> {
+    numbers: HashMap<&'a str, u64>,
+    list: Vec<&'a str>,
+}
+
+impl<'a> Names<'a> {
+    fn put(&mut self, out: &mut Vec<u8>, name: &'a str) {
+        let number = *self.numbers.entry(name).or_insert_with(|| {
+            self.list.push(name);
+            (self.list.len() - 1) as u64
+        });
+        put(out, number);
+    }
+}
+
+fn put_end(out: &mut Vec<u8>, end: &End) {
+    put(out, u64::from(end.offset_ms));
+    match &end.event {
+        EventId::None => put(out, 0),
+        EventId::Uuid(bytes) => {
+            put(out, 1);
+            out.extend_from_slice(bytes);
+        }
+        EventId::Text(text) => {
+            put(out, 2);
+            put_bytes(out, text.as_bytes());
+        }
+    }
+}
+
+fn end(reader: &mut Reader<'_>) -> Option<End> {
+    let offset_ms = reader.u32()?;
+    let event = match reader.get()? {
+        0 => EventId::None,
+        1 => EventId::Uuid(reader.take(16)?.try_into().ok()?),
+        2 => EventId::Text(reader.str()?.to_owned()),
+        _ => return None,
+    };
+    Some(End { offset_ms, event })
+}
+
+fn put_subject<'a>(out: &mut Vec<u8>, subject: &'a Subject<'_>, names: &mut Names<'a>) {
+    names.put(out, &subject.account);
+    put_actor(out, &subject.actor, names);
+    match &subject.what {
+        What::Seen => put(out, 0),
+        What::Invocation { memory_mb, cold } => {
+            put(out, 1);
+            put(out, u64::from(*memory_mb) << 1 | u64::from(*cold));
+        }
+        What::Run => put(out, 2),
+        What::Failure => put(out, 3),
+        What::Throttle => put(out, 4),
+        What::Line { error } => put(out, 5 + u64::from(*error)),
+        What::Dropped => put(out, 7),
+        What::Flow { service, action, target, outcome } => {
+            put(out, 8);
+            names.put(out, service);
+            names.put(out, action);
+            put(out, *outcome as u64 | u64::from(target.is_some()) << 2);
+            target.iter().for_each(|t| put_target(out, t, names));
+        }
+        What::Change { kind, target, role, stack, grants } => {
+            put(out, 9);
+            put(out, *kind as u64);
+            put_target(out, target, names);
+            names.put(out, role);
+            names.put(out, stack);
+            put(out, grants.len() as u64);
+            grants.iter().for_each(|t| put_target(out, t, names));
+        }
+        What::Binding { role } => {
+            put(out, 10);
+            names.put(out, role);
+        }
+    }
+}
+
+fn put_actor<'a>(out: &mut Vec<u8>, actor: &'a Actor<'_>, names: &mut Names<'a>) {
+    match actor {
+        Actor::Function(arn) => {
+            put(out, 0);
+            names.put(out, arn);
+        }
+        Actor::Named { account, region, name, assumed } => {
+            put(out, 1 + u64::from(*assumed));
+            names.put(out, account);
+            names.put(out, region);
+            names.put(out, name);
+        }
+        Actor::Session { role, session } => {
+            put(out, 3);
+            names.put(out, role);
+            names.put(out, session);
+        }
+        Actor::Principal(id) => {
+            put(out, 4);
+            names.put(out, id);
+        }
+        Actor::Source(id) => {
+            put(out, 5);
+            names.put(out, id);
+        }
+        Actor::Service(id) => {
+            put(out, 6);
+            names.put(out, id);
+        }
+    }
+}
+
+fn put_target<'a>(out: &mut Vec<u8>, target: &'a Target<'_>, names: &mut Names<'a>) {
+    names.put(out, &target.kind);
+    names.put(out, &target.name);
+    names.put(out, &target.account);
+}
+
+type Name = Cow<'static, str>;
+
+fn name(reader: &mut Reader<'_>, names: &[&str]) -> Option<Name> {
+    let number: usize = reader.get()?.try_into().ok()?;
+    Some(Cow::Owned((*names.get(number)?).to_owned()))
+}
+
+fn target(reader: &mut Reader<'_>, names: &[&str]) -> Option<Target<'static>> {
+    Some(Target { kind: name(reader, names)?, name: name(reader, names)?, account: name(reader, names)? })
+}
+
+fn subject(reader: &mut Reader<'_>, names: &[&str], class: Class) -> Option<Subject<'static>> {
+    let account = name(reader, names)?;
+    let actor = match reader.get()? {
+        0 => Actor::Function(name(reader, names)?),
+        tag @ (1 | 2) => Actor::Named {
+            account: name(reader, names)?,
+            region: name(reader, names)?,
+            name: name(reader, names)?,
+            assumed: tag == 2,
+        },
+        3 => Actor::Session { role: name(reader, names)?, session: name(reader, names)? },
+        4 => Actor::Principal(name(reader, names)?),
+        5 => Actor::Source(name(reader, names)?),
+        6 => Actor::Service(name(reader, names)?),
+        _ => return None,
+    };
+    Some(Subject { class, account, actor, what: what(reader, names)? })
+}
+
+fn what(reader: &mut Reader<'_>, names: &[&str]) -> Option<What<'static>> {
+    Some(match reader.get()? {
+        0 => What::Seen,
+        1 => {
+            let bits = reader.get()?;
+            What::Invocation { memory_mb: (bits >> 1).try_into().ok()?, cold: bits & 1 == 1 }
+        }
+        2 => What::Run,
+        3 => What::Failure,
+        4 => What::Throttle,
+        tag @ (5 | 6) => What::Line { error: tag == 6 },
+        7 => What::Dropped,
+        8 => {
+            let (service, action, bits) = (name(reader, names)?, name(reader, names)?, reader.get()?);
+            let target = if bits & 4 != 0 { Some(target(reader, names)?) } else { None };
+            What::Flow { service, action, target, outcome: OUTCOMES[(bits & 3) as usize] }
+        }
+        9 => {
+            let kind = *CHANGES.get(usize::try_from(reader.get()?).ok()?)?;
+            let (target_of, role, stack) = (target(reader, names)?, name(reader, names)?, name(reader, names)?);
+            let mut grants = Vec::new();
+            for _ in 0..reader.get()? {
+                grants.push(target(reader, names)?);
+            }
+            What::Change { kind, target: target_of, role, stack, grants }
+        }
+        10 => What::Binding { role: name(reader, names)? },
+        _ => return None,
+    })
+}
+
+/// In the order of their numbers, which are part of the format.
+const OUTCOMES: [Outcome; 4] = [Outcome::Ok, Outcome::Denied, Outcome::Throttled, Outcome::Failed];
+const CHANGES: [ChangeKind; 13] = [
+    ChangeKind::Created,
+    ChangeKind::Code,
+    ChangeKind::Configuration,
+    ChangeKind::Permission,
+    ChangeKind::Layer,
+    ChangeKind::Url,
+    ChangeKind::Concurrency,
+    ChangeKind::Version,
+    ChangeKind::EventSource,
+    ChangeKind::Deleted,
+    ChangeKind::Role,
+    ChangeKind::Policy,
+    ChangeKind::Resource,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::super::{HashKey, Packer, bucket, bucket_value};
+    use super::*;
+    use crate::observe::{Identity, Observation};
+    use crate::time::Timestamp;
+    use proptest::prelude::*;
+
+    fn observation(minute: i64, n: u8, name: &str) -> Observation<'_> {
+        let target = Target { kind: "bucket".into(), name: name.into(), account: "".into() };
+        let what = match n % 4 {
+            0 => What::Seen,
+            1 => What::Invocation { memory_mb: 128, cold: n > 100 },
+            2 => What::Flow { service: "s3".into(), action: "GetObject".into(), target: Some(target), outcome: Outcome::Denied },
+            _ => What::Change { kind: ChangeKind::Resource, target: target.clone(), role: "".into(), stack: name.into(), grants: vec![target] },
+        };
+        Observation {
+            subject: Subject {
+                class: if n % 2 == 0 { Class::Trail } else { Class::Logs },
+                account: "1".into(),
+                actor: Actor::Session { role: "r".into(), session: name.into() },
+                what,
+            },
+            time: Timestamp::from_ms(1_700_000_000_000 + minute * 60_000),
+            identity: Identity { id: name.as_bytes(), ordinal: u64::from(n), scope: b"", primary: true },
+            event_id: "0451b1de-e314-437f-a18d-827565e02bc9",
+            values: [f64::from(n), 0.0],
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_stored_comes_back(all in proptest::collection::vec((0i64..20, any::<u8>(), "[a-c]"), 0..60)) {
+            let mut packer = Packer::new(HashKey([7; 16]));
+            all.iter().for_each(|(minute, n, name)| packer.add(&observation(*minute, *n, name)));
+            for batch in packer.finish().0 {
+                prop_assert_eq!(Batch::decode(&batch.encode()), Ok(batch));
+            }
+        }
+
+        #[test]
+        fn damaged_bytes_never_panic(mut bytes: Vec<u8>, first in 0u8..2) {
+            bytes.insert(0, first);
+            let _ = Batch::decode(&bytes);
+        }
+
+        #[test]
+        fn damaged_batches_never_panic(at: u16, bit in 0u8..8) {
+            let mut packer = Packer::new(HashKey([7; 16]));
+            (0..40).for_each(|n| packer.add(&observation(1, n, "a")));
+            for batch in packer.finish().0 {
+                let mut bytes = batch.encode();
+                let at = at as usize % bytes.len();
+                bytes[at] ^= 1 << bit;
+                let _ = Batch::decode(&bytes);
+            }
+        }
+    }
+
+    #[test]
+    fn newer_formats_are_refused() {
+        assert_eq!(Batch::decode(&[2]), Err(BatchError::Format(2)));
+    }
+
+    #[test]
+    fn buckets_are_within_three_per_cent() {
+        for v in (0..100).chain((7..40).map(|p| (1u64 << p) + 3)) {
+            let middle = bucket_value(bucket(v as f64));
+            assert!((middle - v as f64).abs() <= 0.035 * v as f64, "{v} {middle}");
+        }
+    }
+}

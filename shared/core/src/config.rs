@@ -1,0 +1,23 @@
+//! Every setting, with its default. There is deliberately no knob per rule: one stated budget sets all thresholds.
+
+/// What a deployer or a person at a laptop may set.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// False incidents a week that an account accepts, half for new flows and half for rates.
+    pub noise_per_week: f64,
+    /// Minutes of quiet after which an incident is over and a new finding opens another.
+    pub resolve_minutes: u32,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config { noise_per_week: 2.0, resolve_minutes: 360 }
+    }
+}
+
+impl Config {
+    /// The share of the budget that one detector has for one kind of entity: two detectors, functions and principals.
+    pub fn alerts_per_week(&self) -> f64 {
+        self.noise_per_week / 2.0
+    }
+}

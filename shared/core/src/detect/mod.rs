@@ -1,0 +1,104 @@
+//! The detectors: each looks at what a window says of an entity, against what is normal for it.
+//!
+//! One module a detector, and nothing shared between them but [`Finding`]: a detector that leaned on another's state could
+//! not be read, measured or switched off alone. There is deliberately no trait over them, because their inputs differ.
+
+pub mod new_flow;
+pub mod rate;
+
+use serde::{Deserialize, Serialize};
+
+use crate::entity::Entity;
+use crate::facts::Span;
+use crate::time::WindowId;
+
+/// How loudly a finding is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Level {
+    /// Rarer than usual, but over the budget of alerts: the digest's.
+    Rare,
+    /// Within the budget of alerts.
+    Alert,
+}
+
+/// One detector's statement about one entity, with the numbers that back it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    /// About whom.
+    pub entity: Entity,
+    /// What it is about, the same for the same thing in every window: `flow s3:GetObject bucket statistics-raw`,
+    /// `rate volume up`.
+    pub subject: String,
+    /// The window that was judged.
+    pub window: WindowId,
+    /// How loudly.
+    pub level: Level,
+    /// By chance about once in so many years, in this account.
+    pub years: f64,
+    /// How long the baseline had been learning, in days.
+    pub learnt_days: f64,
+    /// The events behind it; of silence there are none.
+    pub span: Option<Span>,
+    /// How many events.
+    pub count: u64,
+    /// Expected and observed.
+    pub detail: Detail,
+    /// What was changed about the entity in the day before, the latest first.
+    pub before: Vec<String>,
+    /// Calls an hour up to the window, the oldest first.
+    pub hours: Vec<f32>,
+}
+
+/// What a finding says beside its rarity.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Detail {
+    /// The entity did this to that for the first time.
+    NewFlow(FlowDetail),
+    /// A count or value is implausible for this hour of this week.
+    Rate(RateDetail),
+    /// So many functions of the account went quiet together.
+    Quiet {
+        /// How many.
+        functions: u64,
+    },
+}
+
+/// A flow that was never seen before.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FlowDetail {
+    /// `s3`.
+    pub service: String,
+    /// `GetObject`.
+    pub action: String,
+    /// `bucket statistics-raw`.
+    pub target: String,
+    /// IAM refused it.
+    pub denied: bool,
+    /// The target belongs to another account.
+    pub outside: bool,
+    /// How near the target is to the entity.
+    pub relation: String,
+    /// Up to three targets that the entity is known to use, of how many.
+    pub usual: (Vec<String>, u64),
+    /// Up to three others known to use the target, with the first day of each since the baseline began, of how many.
+    pub users: (Vec<(String, f64)>, u64),
+    /// The score of the reference, in nats.
+    pub score: f64,
+}
+
+/// A rate out of its band.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RateDetail {
+    /// `volume up`, `errors`, …
+    pub family: String,
+    /// Target of the flow, where it is about one.
+    pub target: Option<String>,
+    /// Minutes that were looked at.
+    pub minutes: u32,
+    /// What came: calls, milliseconds, dollars, bytes, as the family says.
+    pub observed: f64,
+    /// What was expected, in the same unit.
+    pub expected: f64,
+    /// The calibrated score, in nats.
+    pub score: f64,
+}

@@ -1,0 +1,279 @@
+//! What a window says of each entity: the figures that detectors judge.
+//!
+//! Counts are folded from the set of observations and never added on arrival. There is deliberately no expectation here.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::batch::{End, EventId, bucket_value};
+use crate::detect::new_flow::{Verb, verb};
+use crate::directory::Directory;
+use crate::entity::{Arn, Entity, EntityKind};
+use crate::observe::{Actor, ChangeKind, Class, Outcome, Target, What};
+use crate::time::{Timestamp, WindowId};
+use crate::window::{Folded, Window, moment};
+
+/// Dollars a gigabyte-second on x86 in us-east-1 (AWS Lambda pricing, 2026), as in the reference of the rate detector.
+const DOLLARS_PER_GB_SECOND: f64 = 1.6667e-5;
+
+/// An instant and the AWS event that happened then.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Moment {
+    /// When.
+    pub at: Timestamp,
+    /// Which event; may be none.
+    pub event: EventId,
+}
+
+/// The first and the last of some events.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span {
+    /// The earliest.
+    pub first: Moment,
+    /// The latest.
+    pub last: Moment,
+}
+
+impl Span {
+    /// Widens it to hold the other.
+    pub fn join(&mut self, other: &Span) {
+        self.first = other.first.clone().min(self.first.clone());
+        self.last = other.last.clone().max(self.last.clone());
+    }
+}
+
+/// One flow of one entity in one window.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FlowFact {
+    /// `s3`.
+    pub service: String,
+    /// `GetObject`.
+    pub action: String,
+    /// Class of the verb.
+    pub verb: Verb,
+    /// To what; nothing for account-wide listings.
+    pub target: Option<Target<'static>>,
+    /// Calls that IAM permitted, whether or not they succeeded.
+    pub permitted: u64,
+    /// Calls that were refused.
+    pub denied: u64,
+    /// Bytes moved.
+    pub bytes: f64,
+    /// When.
+    pub span: Span,
+}
+
+impl FlowFact {
+    /// `bucket statistics-raw`, or the service for an account-wide listing: how targets are compared.
+    pub fn target_id(&self) -> String {
+        self.target.as_ref().map_or_else(|| format!("service {}", self.service), Target::id)
+    }
+}
+
+/// One change of a function, a role or a resource in one window.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChangeFact {
+    /// What.
+    pub kind: ChangeKind,
+    /// Of what.
+    pub target: Target<'static>,
+    /// By whom.
+    pub by: Entity,
+    /// ARN of the role that goes with it, or empty.
+    pub role: String,
+    /// Stack tag, or empty.
+    pub stack: String,
+    /// What a new permission names.
+    pub grants: Vec<Target<'static>>,
+    /// When first.
+    pub at: Moment,
+}
+
+/// What one window says of one entity.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Facts {
+    /// Invocations by their reports.
+    pub reports: u64,
+    /// Invocations by the trail.
+    pub runs: u64,
+    /// Invocations that failed.
+    pub failures: u64,
+    /// Invocations refused for want of concurrency.
+    pub throttles: u64,
+    /// Lines of the application.
+    pub lines: u64,
+    /// Says that the feed lost some.
+    pub dropped: bool,
+    /// Durations in milliseconds, each with how many, ascending.
+    pub durations: Vec<(f64, u64)>,
+    /// Compute cost in dollars.
+    pub cost_usd: f64,
+    /// In order of service, action, target.
+    pub flows: Vec<FlowFact>,
+    /// Changes of this entity, if it is a function; in order of time.
+    pub changes: Vec<ChangeFact>,
+    /// Roles that this function was seen to work with.
+    pub roles: Vec<String>,
+    /// The name comes from a path and not from the content.
+    pub assumed: bool,
+    /// When it ran.
+    pub ran: Option<Span>,
+}
+
+impl Facts {
+    /// All calls of flows.
+    pub fn flow_calls(&self) -> u64 {
+        self.flows.iter().map(|f| f.permitted + f.denied).sum()
+    }
+
+    /// Calls that were refused.
+    pub fn denials(&self) -> u64 {
+        self.flows.iter().map(|f| f.denied).sum()
+    }
+
+    /// The duration that a share `q` of the invocations does not exceed, in milliseconds; 0 without any.
+    pub fn duration_ms(&self, q: f64) -> f64 {
+        let total: u64 = self.durations.iter().map(|d| d.1).sum();
+        let wanted = ((total as f64 * q).ceil() as u64).max(1);
+        let mut seen = 0;
+        let reached = self.durations.iter().find(|d| {
+            seen += d.1;
+            seen >= wanted
+        });
+        reached.map_or(0.0, |d| d.0)
+    }
+}
+
+/// The facts of one AWS account in one window.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AccountFacts {
+    /// By entity.
+    pub entities: BTreeMap<Entity, Facts>,
+    /// Changes of what is no function: roles, resources.
+    pub changes: Vec<ChangeFact>,
+    /// Calls of AWS services for themselves.
+    pub background: u64,
+}
+
+/// Folds a window, by account. Bindings are learnt first, so that a session is resolved by what its own window shows.
+pub fn fold(window: WindowId, content: &Window, directory: &mut Directory) -> BTreeMap<String, AccountFacts> {
+    for folded in &content.subjects {
+        directory.learn_binding(&folded.subject);
+    }
+    let mut all: BTreeMap<String, AccountFacts> = BTreeMap::new();
+    for folded in &content.subjects {
+        let entity = directory.entity(&folded.subject.actor);
+        let account = account_of(&entity, &folded.subject.account);
+        fold_one(window, folded, entity, all.entry(account).or_default(), directory);
+    }
+    for facts in all.values_mut().flat_map(|a| a.entities.values_mut()) {
+        facts.durations.sort_by(|a, b| a.0.total_cmp(&b.0));
+        facts.changes.sort_by(|a, b| a.at.cmp(&b.at));
+    }
+    all
+}
+
+/// The account that an entity's baseline belongs to: for a function its own, for others the one whose trail shows it.
+fn account_of(entity: &Entity, of_record: &str) -> String {
+    let own = if entity.kind == EntityKind::Function { entity.account() } else { None };
+    own.unwrap_or(of_record).to_owned()
+}
+
+fn fold_one(window: WindowId, folded: &Folded, entity: Entity, account: &mut AccountFacts, directory: &Directory) {
+    let n = folded.count();
+    let end = |end: &End| Moment { at: moment(window, end), event: end.event.clone() };
+    let span = Span { first: end(&folded.first), last: end(&folded.last) };
+    if let What::Change { kind, target, role, stack, grants } = &folded.subject.what {
+        let changed = directory.function_of_target(target, &folded.subject.account);
+        let change = ChangeFact {
+            kind: *kind,
+            target: target.clone(),
+            by: entity,
+            role: role.clone().into_owned(),
+            stack: stack.clone().into_owned(),
+            grants: grants.clone(),
+            at: span.first,
+        };
+        match changed {
+            Some(function) => account.entities.entry(function).or_default().changes.push(change),
+            None => account.changes.push(change),
+        }
+        return;
+    }
+    if entity.kind == EntityKind::Service {
+        account.background += if folded.subject.class == Class::Trail { n } else { 0 };
+        return;
+    }
+    let facts = account.entities.entry(entity).or_default();
+    if let Actor::Named { assumed: true, .. } = folded.subject.actor {
+        facts.assumed = true;
+    }
+    match &folded.subject.what {
+        What::Invocation { memory_mb, .. } => {
+            facts.reports += n;
+            durations(facts, folded, f64::from(*memory_mb));
+            ran(facts, span);
+        }
+        What::Run => {
+            facts.runs += n;
+            ran(facts, span);
+        }
+        What::Failure => facts.failures += n,
+        What::Throttle => facts.throttles += n,
+        What::Line { .. } => facts.lines += n,
+        What::Dropped => facts.dropped = true,
+        What::Flow { service, action, target, outcome } => flow(facts, folded, (service, action, target.as_ref(), *outcome), span),
+        What::Binding { role } => facts.roles.push(role.clone().into_owned()),
+        What::Seen | What::Change { .. } => {}
+    }
+}
+
+fn ran(facts: &mut Facts, span: Span) {
+    match &mut facts.ran {
+        Some(known) => known.join(&span),
+        None => facts.ran = Some(span),
+    }
+}
+
+fn durations(facts: &mut Facts, folded: &Folded, memory_mb: f64) {
+    for [duration, billed] in &folded.values {
+        let ms = |v: u16| bucket_value(v - 1) / 10.0;
+        if *duration > 0 {
+            facts.durations.push((ms(*duration), 1));
+        }
+        let cost_ms = if *billed > 0 { ms(*billed) } else if *duration > 0 { ms(*duration) } else { 0.0 };
+        facts.cost_usd += cost_ms / 1000.0 * memory_mb / 1024.0 * DOLLARS_PER_GB_SECOND;
+    }
+}
+
+fn flow(facts: &mut Facts, folded: &Folded, (service, action, target, outcome): (&str, &str, Option<&Target<'static>>, Outcome), span: Span) {
+    let same = |f: &FlowFact| f.service == service && f.action == action && f.target.as_ref() == target;
+    let denied = if outcome == Outcome::Denied { folded.count() } else { 0 };
+    let permitted = folded.count() - denied;
+    let bytes = folded.values.iter().filter(|v| v[0] > 0).map(|v| bucket_value(v[0] - 1)).sum();
+    // Subjects come in order, so a flow's outcomes follow each other.
+    if let Some(known) = facts.flows.last_mut().filter(|f| same(f)) {
+        known.permitted += permitted;
+        known.denied += denied;
+        known.bytes += bytes;
+        known.span.join(&span);
+        return;
+    }
+    facts.flows.push(FlowFact {
+        service: service.to_owned(),
+        action: action.to_owned(),
+        verb: verb(service, action, target.is_some()),
+        target: target.cloned(),
+        permitted,
+        denied,
+        bytes,
+        span,
+    });
+}
+
+/// Whether a target belongs to another account than the one whose flow it is.
+pub fn is_outside(target: &Target<'_>, account: &str) -> bool {
+    let owner = if target.account.is_empty() { Arn::parse(&target.name).map_or("", |a| a.account) } else { &target.account };
+    !owner.is_empty() && !account.is_empty() && owner != account && owner.bytes().all(|c| c.is_ascii_digit())
+}

@@ -1,0 +1,361 @@
+//! CloudTrail records → observations.
+//!
+//! Attribution follows the order that CloudTrail's own fields allow: what Lambda itself does with a function's role is the
+//! service's; then `inScopeOf`; then the session of a role, which `account` may know as a function's; then the principal.
+//! Lambda names its sessions after the function (a key minted by Lambda's `AssumeRole` carries that name in every call),
+//! so the session stands for the key. There is deliberately no judgement of keys used elsewhere: another detector's.
+
+use std::borrow::Cow;
+
+use super::target::{Target, from_arn, function, targets};
+use super::{Actor, ChangeKind, Class, Identity, Observation, Outcome, Subject, What};
+use crate::decode::TrailRecord;
+use crate::entity::{Arn, assumed_role, function_arn};
+use crate::limits::GRANTS_MAX;
+
+/// Says everything that a CloudTrail record says. `raw`: the record's own bytes, its identity where it has no id.
+pub fn observe_trail(record: &TrailRecord<'_>, raw: &[u8], out: &mut dyn FnMut(Observation<'_>)) {
+    let service = record.event_source.strip_suffix(".amazonaws.com").unwrap_or(&record.event_source);
+    let action = fold_name(&record.event_name);
+    let outcome = outcome(&record.error_code);
+    let mut emit = Emitter { record, raw, ordinal: 0, out };
+    if service == "lambda" && invocation(&mut emit, action, outcome) {
+        return;
+    }
+    let actor = actor(record);
+    if outcome == Outcome::Ok {
+        bindings(&mut emit, service, action, &actor);
+        if let Some(change) = change(record, service, action) {
+            emit.put(actor.clone(), change, 0.0);
+        }
+    }
+    let bytes = record.additional_event_data.bytes_transferred_out + record.additional_event_data.bytes_transferred_in;
+    let flow = |target| What::Flow { service: Cow::Borrowed(service), action: Cow::Borrowed(action), target, outcome };
+    let mut named = false;
+    targets(record, service, &mut |target| {
+        emit.put(actor.clone(), flow(Some(target)), if named { 0.0 } else { bytes });
+        named = true;
+    });
+    if !named {
+        emit.put(actor, flow(None), bytes);
+    }
+}
+
+/// Numbers the observations of one record.
+struct Emitter<'r, 'o> {
+    record: &'r TrailRecord<'r>,
+    raw: &'r [u8],
+    ordinal: u64,
+    out: &'o mut dyn FnMut(Observation<'_>),
+}
+
+impl Emitter<'_, '_> {
+    fn put(&mut self, actor: Actor<'_>, what: What<'_>, value: f64) {
+        let record = self.record;
+        let id = record.event_id.some().map_or(self.raw, str::as_bytes);
+        let account = record.recipient_account_id.some().unwrap_or(&record.user_identity.account_id);
+        (self.out)(Observation {
+            subject: Subject { class: Class::Trail, account: Cow::Borrowed(account), actor, what },
+            time: record.time(),
+            identity: Identity { id, ordinal: self.ordinal, scope: b"trail", primary: self.ordinal == 0 },
+            event_id: record.event_id.some().unwrap_or_default(),
+            values: [value, 0.0],
+        });
+        self.ordinal += 1;
+    }
+}
+
+/// The name of an API call without the version that some services append: `UpdateFunctionCode20150331v2`,
+/// `CreateDistribution2020_05_31`.
+pub fn fold_name(name: &str) -> &str {
+    let b = name.as_bytes();
+    let end = match b {
+        [.., b'v', v] if v.is_ascii_digit() => b.len() - 2,
+        _ => b.len(),
+    };
+    let dated = |len: usize| end.checked_sub(len).filter(|&start| start > 0 && b[start..].starts_with(b"20"));
+    let digits = |s: &[u8]| s.iter().all(u8::is_ascii_digit);
+    match (dated(8), dated(10)) {
+        (Some(start), _) if digits(&b[start..end]) => &name[..start],
+        (_, Some(start)) if b[start..end].iter().enumerate().all(|(i, c)| if i == 4 || i == 7 { *c == b'_' } else { c.is_ascii_digit() }) => {
+            &name[..start]
+        }
+        _ => name,
+    }
+}
+
+fn outcome(error_code: &str) -> Outcome {
+    let has = |words: &[&str]| words.iter().any(|w| error_code.contains(w));
+    if error_code.is_empty() {
+        Outcome::Ok
+    } else if has(&["AccessDenied", "Unauthorized", "Forbidden", "NotAuthorized"]) {
+        Outcome::Denied
+    } else if has(&["Throttl", "TooManyRequests", "RequestLimitExceeded", "SlowDown", "ThroughputExceeded"]) {
+        Outcome::Throttled
+    } else {
+        Outcome::Failed
+    }
+}
+
+/// `awslambda_<n>_<yyyyMMddHHmmssSSS>`: an event source poller of Lambda.
+fn is_poller(session: &str) -> bool {
+    session.strip_prefix("awslambda_").and_then(|rest| rest.split_once('_')).is_some_and(|(n, stamp)| {
+        !n.is_empty() && n.bytes().all(|c| c.is_ascii_digit()) && stamp.len() == 17 && stamp.bytes().all(|c| c.is_ascii_digit())
+    })
+}
+
+/// The service that acts for itself in this record, if one does.
+fn service_of<'a>(record: &'a TrailRecord<'a>) -> Option<&'a str> {
+    let identity = &record.user_identity;
+    if let Some(service) = identity.invoked_by.some() {
+        return Some(service);
+    }
+    if &*identity.kind == "AWSService" || record.source_ip_address.ends_with(".amazonaws.com") {
+        return Some(record.source_ip_address.some().unwrap_or("AWS Internal"));
+    }
+    let role = Arn::parse(&identity.session_context.session_issuer.arn).map_or("", |a| a.last());
+    if role.starts_with("AWSServiceRoleFor") {
+        return Some(record.source_ip_address.some().filter(|a| a.ends_with(".amazonaws.com")).unwrap_or("AWS Internal"));
+    }
+    let session = Arn::parse(&identity.arn).map_or("", |a| a.last());
+    is_poller(session).then_some("lambda.amazonaws.com")
+}
+
+fn actor<'a>(record: &'a TrailRecord<'a>) -> Actor<'a> {
+    if let Some(service) = service_of(record) {
+        return Actor::Service(Cow::Borrowed(service));
+    }
+    let identity = &record.user_identity;
+    if let Some((arn, _)) = function_arn(&identity.in_scope_of.credentials_issued_to) {
+        return Actor::Function(Cow::Borrowed(arn));
+    }
+    if &*identity.kind == "AssumedRole" || identity.arn.contains(":assumed-role/") {
+        if let Some((role, session)) = session(record) {
+            return Actor::Session { role, session: Cow::Borrowed(session) };
+        }
+    }
+    Actor::Principal(principal(record))
+}
+
+fn session<'a>(record: &'a TrailRecord<'a>) -> Option<(Cow<'a, str>, &'a str)> {
+    let identity = &record.user_identity;
+    let issuer = identity.session_context.session_issuer.arn.some();
+    let session = Arn::parse(&identity.arn).map_or("", |a| a.last());
+    match issuer {
+        Some(issuer) => Some((Cow::Borrowed(issuer), session)),
+        None => assumed_role(&identity.arn),
+    }
+}
+
+/// The canonical id of a caller that is neither a role nor a service.
+fn principal<'a>(record: &'a TrailRecord<'a>) -> Cow<'a, str> {
+    let identity = &record.user_identity;
+    if let Some(arn) = identity.arn.some() {
+        return Cow::Borrowed(arn);
+    }
+    let account = identity.account_id.some().or(record.recipient_account_id.some()).unwrap_or_default();
+    match (&*identity.kind, identity.user_name.some(), identity.principal_id.some()) {
+        ("Root", _, _) => Cow::Owned(format!("arn:aws:iam::{account}:root")),
+        ("IAMUser", Some(name), _) => Cow::Owned(format!("arn:aws:iam::{account}:user/{name}")),
+        (_, Some(name), _) => Cow::Borrowed(name),
+        (_, None, Some(id)) => Cow::Borrowed(id),
+        ("", None, None) => Cow::Owned(format!("unknown principal {account}")),
+        (kind, None, None) => Cow::Owned(format!("{kind} {account}")),
+    }
+}
+
+/// Lambda's own records of invocations. True when the record was one.
+///
+/// An asynchronous invocation is one `Invoke` by its caller and one `InvokeExecution` for each attempt: callers are
+/// counted by the first, runs by the second, so neither is a second call.
+fn invocation(emit: &mut Emitter<'_, '_>, action: &str, outcome: Outcome) -> bool {
+    let record = emit.record;
+    if !matches!(action, "Invoke" | "InvokeExecution" | "InvokeFunctionUrl" | "InvokeWithResponseStream" | "InvokeAsync") {
+        return false;
+    }
+    let Some(target) = function(record) else { return false };
+    let arn = record.resources.iter().find_map(|r| function_arn(&r.arn));
+    let callee = match arn {
+        Some((arn, _)) => Actor::Function(Cow::Borrowed(arn)),
+        None => Actor::Named {
+            account: target.account.clone(),
+            region: Cow::Borrowed(&*record.aws_region),
+            name: target.name.clone(),
+            assumed: false,
+        },
+    };
+    match outcome {
+        Outcome::Throttled => emit.put(callee, What::Throttle, 0.0),
+        Outcome::Ok | Outcome::Failed if action == "InvokeExecution" || !is_asynchronous(record) => emit.put(callee, What::Run, 0.0),
+        _ => {}
+    }
+    if action != "InvokeExecution" {
+        let flow = What::Flow { service: Cow::Borrowed("lambda"), action: Cow::Borrowed("Invoke"), target: Some(target), outcome };
+        emit.put(caller(record), flow, 0.0);
+    }
+    true
+}
+
+fn is_asynchronous(record: &TrailRecord<'_>) -> bool {
+    &*record.request_parameters.invocation_type == "Event"
+}
+
+/// Who invokes: the rule, bucket or API that an event came from before the service that carried it.
+fn caller<'a>(record: &'a TrailRecord<'a>) -> Actor<'a> {
+    if let Some(source) = record.request_parameters.source_arn.some() {
+        return Actor::Source(Cow::Borrowed(source));
+    }
+    match service_of(record) {
+        None => actor(record),
+        Some(service) => match session(record) {
+            Some((role, _)) => Actor::Source(role),
+            None => Actor::Source(Cow::Borrowed(service)),
+        },
+    }
+}
+
+/// Which function works with which role, as far as this record shows it.
+fn bindings(emit: &mut Emitter<'_, '_>, service: &str, action: &str, actor: &Actor<'_>) {
+    let record = emit.record;
+    if let (Actor::Function(_), Some((role, _))) = (actor, session(record)) {
+        emit.put(actor.clone(), What::Binding { role }, 0.0);
+    }
+    let p = &record.request_parameters;
+    let by_lambda = &*record.user_identity.invoked_by == "lambda.amazonaws.com";
+    if service == "sts" && action == "AssumeRole" && by_lambda && !is_poller(&p.role_session_name) {
+        let account = Arn::parse(&p.role_arn).map_or("", |a| a.account);
+        if let (Some(role), Some(name)) = (p.role_arn.some(), p.role_session_name.some()) {
+            let function = Actor::Named {
+                account: Cow::Borrowed(account),
+                region: Cow::Borrowed(&*record.aws_region),
+                name: Cow::Borrowed(name),
+                assumed: false,
+            };
+            emit.put(function, What::Binding { role: Cow::Borrowed(role) }, 0.0);
+        }
+    }
+}
+
+fn change<'a>(record: &'a TrailRecord<'a>, service: &str, action: &str) -> Option<What<'a>> {
+    let kind = change_kind(service, action)?;
+    let p = &record.request_parameters;
+    let mut role = p.role.some().or(record.response_elements.role.some()).map_or(Cow::Borrowed(""), Cow::Borrowed);
+    let mut target = None;
+    if service == "lambda" {
+        target = function(record);
+    } else {
+        targets(record, service, &mut |t| target = Some(t));
+    }
+    let mut grants = Vec::new();
+    if service == "iam" {
+        let account = record.recipient_account_id.some().unwrap_or_default();
+        role = p.role_name.some().map_or(Cow::Borrowed(""), |n| Cow::Owned(format!("arn:aws:iam::{account}:role/{n}")));
+        grants = granted(&p.policy_document);
+    }
+    let stack = p.tags.stack_name.some().map_or(Cow::Borrowed(""), Cow::Borrowed);
+    Some(What::Change { kind, target: target?, role, stack, grants })
+}
+
+fn change_kind(service: &str, action: &str) -> Option<ChangeKind> {
+    Some(match (service, action) {
+        ("lambda", "CreateFunction") => ChangeKind::Created,
+        ("lambda", "UpdateFunctionCode") => ChangeKind::Code,
+        ("lambda", "UpdateFunctionConfiguration") => ChangeKind::Configuration,
+        ("lambda", "AddPermission" | "RemovePermission") => ChangeKind::Permission,
+        ("lambda", "PublishLayerVersion" | "DeleteLayerVersion" | "AddLayerVersionPermission") => ChangeKind::Layer,
+        ("lambda", "CreateFunctionUrlConfig" | "UpdateFunctionUrlConfig" | "DeleteFunctionUrlConfig") => ChangeKind::Url,
+        ("lambda", "PutFunctionConcurrency" | "DeleteFunctionConcurrency" | "PutProvisionedConcurrencyConfig") => ChangeKind::Concurrency,
+        ("lambda", "PublishVersion" | "CreateAlias" | "UpdateAlias" | "DeleteAlias") => ChangeKind::Version,
+        ("lambda", "CreateEventSourceMapping" | "UpdateEventSourceMapping" | "DeleteEventSourceMapping") => ChangeKind::EventSource,
+        ("lambda", "DeleteFunction") => ChangeKind::Deleted,
+        ("iam", "CreateRole" | "DeleteRole" | "UpdateAssumeRolePolicy") => ChangeKind::Role,
+        ("iam", "PutRolePolicy" | "AttachRolePolicy" | "DetachRolePolicy" | "DeleteRolePolicy") => ChangeKind::Policy,
+        ("s3", "CreateBucket")
+        | ("dynamodb", "CreateTable")
+        | ("sqs", "CreateQueue")
+        | ("sns", "CreateTopic")
+        | ("secretsmanager", "CreateSecret")
+        | ("kms", "CreateKey")
+        | ("states", "CreateStateMachine") => ChangeKind::Resource,
+        _ => return None,
+    })
+}
+
+/// The resources that a policy names. A prefix that ends in `*` names nothing, except all objects of a bucket.
+fn granted(document: &str) -> Vec<Target<'static>> {
+    let decoded = percent_decoded(document);
+    let Ok(policy) = serde_json::from_str::<serde_json::Value>(&decoded) else { return Vec::new() };
+    let mut all = Vec::new();
+    for statement in one_or_many(&policy["Statement"]) {
+        if statement["Effect"] != "Allow" {
+            continue;
+        }
+        for arn in one_or_many(&statement["Resource"]).filter_map(|r| r.as_str()) {
+            let named = arn.strip_suffix("/*").unwrap_or(arn);
+            if !named.contains('*') && all.len() < GRANTS_MAX {
+                all.extend(from_arn(named).map(Target::into_owned));
+            }
+        }
+    }
+    all.sort();
+    all.dedup();
+    all
+}
+
+fn one_or_many(value: &serde_json::Value) -> impl Iterator<Item = &serde_json::Value> {
+    let many = value.as_array().map(Vec::as_slice).unwrap_or_default();
+    let one = (!value.is_array() && !value.is_null()).then_some(value);
+    many.iter().chain(one)
+}
+
+fn percent_decoded(text: &str) -> Cow<'_, str> {
+    if !text.starts_with('%') {
+        return Cow::Borrowed(text);
+    }
+    let b = text.as_bytes();
+    let mut out = Vec::with_capacity(b.len());
+    let mut i = 0;
+    while i < b.len() {
+        let byte = (b[i] == b'%').then(|| text.get(i + 1..i + 3).and_then(|h| u8::from_str_radix(h, 16).ok())).flatten();
+        out.push(byte.unwrap_or(b[i]));
+        i += if byte.is_some() { 3 } else { 1 };
+    }
+    Cow::Owned(String::from_utf8_lossy(&out).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versioned_names_fold_to_one() {
+        for (name, want) in [
+            ("UpdateFunctionCode20150331v2", "UpdateFunctionCode"),
+            ("PutFunctionConcurrency20171031", "PutFunctionConcurrency"),
+            ("CreateDistribution2020_05_31", "CreateDistribution"),
+            ("CreateFunctionUrlConfig", "CreateFunctionUrlConfig"),
+            ("ListObjectsV2", "ListObjectsV2"),
+            ("20150331", "20150331"),
+            ("", ""),
+        ] {
+            assert_eq!(fold_name(name), want);
+        }
+    }
+
+    #[test]
+    fn pollers_are_lambdas() {
+        assert!(is_poller("awslambda_11_20250901120000123"));
+        assert!(!is_poller("awslambda_11_2025"));
+        assert!(!is_poller("author-handler"));
+    }
+
+    #[test]
+    fn policies_name_what_they_grant() {
+        let policy = r#"{"Statement":[{"Effect":"Allow","Action":"s3:*","Resource":["arn:aws:s3:::raw","arn:aws:s3:::raw/*","arn:aws:s3:::x*"]},
+            {"Effect":"Deny","Resource":"arn:aws:s3:::no"},{"Effect":"Allow","Resource":"arn:aws:dynamodb:r:1:table/books"}]}"#;
+        let ids = |p: &str| granted(p).iter().map(Target::id).collect::<Vec<_>>();
+        assert_eq!(ids(policy), ["bucket raw", "table books"]);
+        assert_eq!(ids(&format!("%7B{}", &policy[1..])), ["bucket raw", "table books"]);
+        assert!(ids("%zz{").is_empty());
+    }
+}
