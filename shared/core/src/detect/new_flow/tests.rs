@@ -4,6 +4,7 @@ use super::limits::{
     ALERTED_MAX, DEPLOYERS_MAX, GRANTS_PER_ROLE_MAX, GROUPS_PER_TARGET_MAX, ID_BYTES_MAX, TARGETS_PER_ACTOR_MAX, WAITING_MAX,
 };
 use super::{Account, Budget, DecodeError, Scored, Target, Verb};
+use expect_test::expect;
 use proptest::prelude::{Strategy, any, prop, proptest};
 use serde::{Deserialize, Serialize};
 use std::fmt::Display;
@@ -185,7 +186,7 @@ fn life(seed: u64, days: f64) -> Vec<Event> {
     let mut events: Vec<Event> = Vec::new();
     let (mut functions, mut resources): (Vec<Event>, Vec<Event>) = (Vec::new(), Vec::new());
     let mut t = -1.;
-    let mut made = 0;
+    let (mut made, mut last) = (0, None);
     while t < days {
         let in_window = t > 0. && r.chance(40);
         t += if t < 0. && made < 20 { 0. } else { (1 + r.below(1000)) as f64 / if in_window { 400_000. } else { 2_000. } };
@@ -209,9 +210,12 @@ fn life(seed: u64, days: f64) -> Vec<Event> {
             kind => {
                 let verb = r.of(&Verb::ALL).code().into();
                 let mut x = r.of(&resources);
-                if r.chance(10) {
+                if in_window && r.chance(50) {
+                    x = last.clone().unwrap_or(x);
+                } else if r.chance(10) {
                     x = Event { resource: Some(format!("free{}", r.below(30))), stack: None, ..x };
                 }
+                last = Some(x.clone());
                 let flow =
                     Event { kind: if kind < 20 { "verdict" } else { "flow" }.into(), t, function: r.of(&functions).function, verb, ..x };
                 Event { outside: r.chance(3), denied: r.chance(8), role: String::new(), ..flow }
@@ -431,6 +435,33 @@ fn an_alerted_flow_waits_for_its_verdict_unless_the_records_are_a_baseline() {
 }
 
 #[test]
+fn a_late_verdict_teaches_as_of_then() {
+    let mut account = Account::new();
+    for actor in ["a", "b", "c", "d", "e", "f"] {
+        account.actor(0., actor, "", "", Some(actor), false);
+    }
+    account.pass_time(40.);
+    let alerted = account.flow(40., "b", Verb::Delete, &Target { outside: true, ..target("x") }, false, &BUDGET).unwrap();
+    account.close_window(false);
+    for (t, actor) in [(41., "c"), (42., "a"), (43., "d"), (44., "e")] {
+        account.flow(t, actor, Verb::ReadOne, &target("x"), false, &Budget { alerts_per_week: 0. });
+        account.close_window(false);
+    }
+    assert!(alerted.alert && account.verdict("b", Verb::Delete, "x"));
+    let users = |scored: Scored| scored.usual.users.into_iter().map(|(id, since)| format!("{id} {since}")).collect::<Vec<_>>().join(", ");
+    // The earliest come first, and the latest, not the one learnt last, makes a cohort.
+    let of_f = account.flow(46., "f", Verb::ReadOne, &target("x"), false, &BUDGET).unwrap();
+    assert_eq!((of_f.points.cohort, of_f.usual.users_known), (-1.5, 5));
+    assert_eq!(users(of_f), "b 40, c 41, a 42");
+    let of_e = account.flow(46.5, "e", Verb::Write, &target("x"), false, &BUDGET).unwrap();
+    assert_eq!((of_e.points.cohort, of_e.usual.users_known), (0., 4), "its own use is no cohort, and d's is 3.5 days old");
+    let of_e = account.flow(45.5, "e", Verb::Secret, &target("x"), false, &BUDGET).unwrap();
+    assert_eq!(of_e.points.cohort, -1.5, "d's use is 2.5 days old");
+    let of_c = account.flow(46.5, "c", Verb::Write, &target("x"), false, &BUDGET).unwrap();
+    assert_eq!(users(of_c), "b 40, a 42, d 43");
+}
+
+#[test]
 fn an_actor_that_comes_again_fills_in_what_was_unknown() {
     let mut account = Account::new();
     account.actor(9., "f", "shop-cart", "", None, false);
@@ -496,4 +527,19 @@ fn flows_keep_their_caps_and_are_still_scored() {
     assert_eq!((account.state.waiting.len(), account.overflow().waiting), (WAITING_MAX, 3));
     const { assert!(ALERTED_MAX >= WAITING_MAX, "a window's alerts all find a place once") };
     assert!(Account::decode(&account.encode()).is_ok());
+}
+
+#[test]
+fn the_layout_stays_as_it_was_first_written() {
+    let mut account = one_actor();
+    account.resource(0., "x", "shop-orders", true);
+    account.deploy(4., "f", "ci");
+    account.grant(4., "role", "x");
+    account.pass_time(4.);
+    account.flow(4., "f", Verb::Write, &target("x"), false, &BUDGET);
+    account.flow(4., "f", Verb::List, &target("all"), true, &BUDGET);
+    account.close_window(false);
+    account.flow(4.5, "f", Verb::Delete, &Target { stack: Some("s"), ..target("y") }, false, &BUDGET);
+    let hex: String = account.encode().iter().map(|byte| format!("{byte:02x}")).collect();
+    expect!["820190fb4010000000000000fb4010000000000000818b61666973686f702d6361727464726f6c65f6fb0000000000000000f682000182f6fb40100000000000008ef6f604f6f6f6f6f6f6f6f6f6f604a20082040001820018408082876178fb0000000000000000f501818200fb4010000000000000818200fb4010000000000000818200fb40100000000000008763616c6cf6f40080808081696e616d65206361727402a3646361727401666f7264657273016473686f7002a164726f6c6581826178fb4010000000000000a1008162636982000187000001000000018201018282fbbfef3f753dbd3404fb401618115848598080a18400617903f485fb40120000000000006173fb3fee3cec55f3e629f5f4a0880000000000000000"].assert_eq(&hex);
 }
