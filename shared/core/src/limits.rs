@@ -4,6 +4,7 @@
 /// stands in the first few.
 pub const RESOURCES_MAX: usize = 16;
 
+<<<<<<< HEAD
 /// Targets of one call: a transaction may name 100 tables, but a flow graph learns nothing more from them.
 pub const TARGETS_MAX: usize = 16;
 
@@ -40,3 +41,41 @@ pub const FINDINGS_PER_INCIDENT_MAX: usize = 64;
 /// Open incidents of one account: at the budget of two a week some two are open; an account in which a thousand are has
 /// one problem that the first thousand tell.
 pub const INCIDENTS_OPEN_MAX: usize = 1_000;
+=======
+/// Inflated bytes of one file: CloudTrail cuts its files at 50 MB before gzip, exports of log groups are some 100 MB; a
+/// gzip bomb may claim a thousand times its size. What lies behind is a reject.
+pub const INFLATED_BYTES_MAX: usize = 256 << 20;
+
+/// Inflated bytes of one delivery inside another (an `awslogs`, a Kinesis record): such a delivery fits the 1 MB of an
+/// asynchronous invocation, and real logs shrink some twentyfold, never a hundredfold.
+pub const WRAPPED_BYTES_MAX: usize = 64 << 20;
+
+/// Deflate can't shrink further than 1,032 : 1 (258 bytes in two bits, RFC 1951); a length field that says more lies.
+pub const DEFLATE_RATIO_MAX: usize = 1_032;
+
+/// How many wraps are opened (gzip in gzip, a message in an `awslogs` in a Kinesis record): AWS nests two.
+pub const WRAPS_MAX: usize = 3;
+
+/// Bytes of one log event or line: CloudWatch Logs takes 1 MB; the rest is slack for a time and a line break.
+pub const LINE_BYTES_MAX: usize = (1 << 20) + 1_024;
+
+/// Bytes of one CloudTrail record: AWS caps events at 256 KB; four times that for pretty printing.
+pub const RECORD_BYTES_MAX: usize = 1 << 20;
+
+/// Nesting of a field that is read. Fields that are skipped may nest deeper: skipping keeps no stack. It is the limit
+/// of the JSON library, which rejects more.
+pub const JSON_DEPTH_MAX: usize = 128;
+
+/// Broken elements of one file whose end can't be found either, so that the next one is searched: each search may cost
+/// [`RECORD_BYTES_MAX`], and a hostile file could make every byte such an element.
+pub const SEARCHES_MAX: u32 = 1_000;
+
+/// Rejects held back while it isn't known whether a file is a log at all; past it, it is not.
+pub const PENDING_REJECTS_MAX: usize = 1_000;
+
+/// Lines of a text among which one must be of Lambda or of a log export, for the text to be a log.
+pub const PROBED_LINES_MAX: usize = 100;
+
+/// Rows of a table that never end (an open quote) and after which reading starts again at the next line.
+pub const TABLE_RESTARTS_MAX: u32 = 16;
+>>>>>>> w-decode

@@ -541,7 +541,7 @@ pub struct Report<'a> {
 }
 
 /// Reads a map as `T` and everything else as absent.
-fn lenient<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserializer: D) -> Result<T, D::Error> {
+pub(super) fn lenient<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserializer: D) -> Result<T, D::Error> {
     struct Map<T>(std::marker::PhantomData<T>);
     impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for Map<T> {
         type Value = T;

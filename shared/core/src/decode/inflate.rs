@@ -1,0 +1,187 @@
+//! Bytes as they lay there → text: gzip, zlib or plain, UTF-8 whatever was in them.
+//!
+//! The bulk is one gzip member of known length: one shot into a buffer that is kept. Everything else (several members,
+//! cut streams, a length field that lies) is read as a stream up to the cap, and what inflates is kept. A length field
+//! is believed only as far as deflate could have shrunk the bytes at hand. Invalid UTF-8 becomes `?` in place, so that
+//! offsets stand and memory doesn't grow. There is deliberately no other compression: what it would be is only named.
+
+use std::io::Read;
+
+use libdeflater::{Crc, DecompressionError, Decompressor};
+
+use super::reject::RejectReason;
+use crate::limits::DEFLATE_RATIO_MAX;
+
+/// What the bytes hold.
+pub(super) struct Unpacked<'a> {
+    /// The content, up to the cap.
+    pub(super) content: Content<'a>,
+    /// What was wrong on the way.
+    pub(super) fault: Option<RejectReason>,
+}
+
+/// The content, after one inflation.
+pub(super) enum Content<'a> {
+    /// Text.
+    Text(&'a str),
+    /// Bytes that are compressed again.
+    Packed(&'a [u8]),
+    /// Something else, with a word on what to do with it.
+    Foreign(&'static str),
+}
+
+const GZIP: &[u8] = &[0x1F, 0x8B];
+
+/// Inflates and makes text. `buffer` is reused from file to file and never shrinks.
+pub(super) fn unpack<'a>(bytes: &'a [u8], cap: usize, inflater: &mut Decompressor, buffer: &'a mut Vec<u8>) -> Unpacked<'a> {
+    let inflated = if bytes.starts_with(GZIP) {
+        Some(gunzip(bytes, cap, inflater, buffer))
+    } else if is_zlib(bytes) {
+        unzlib(bytes, cap, inflater, buffer)
+    } else {
+        None
+    };
+    let Some((len, fault)) = inflated else { return plain(bytes, cap, buffer) };
+    let content = buffer.get_mut(..len).unwrap_or_default();
+    if content.starts_with(GZIP) {
+        return Unpacked { content: Content::Packed(content), fault };
+    }
+    match foreign(content) {
+        Some((what, reason)) => Unpacked { content: Content::Foreign(what), fault: fault.or(reason) },
+        None => Unpacked { content: Content::Text(mend(content)), fault },
+    }
+}
+
+/// Content that lay there uncompressed: borrowed as it is where it is valid.
+fn plain<'a>(bytes: &'a [u8], cap: usize, buffer: &'a mut Vec<u8>) -> Unpacked<'a> {
+    let fault = (bytes.len() > cap).then_some(RejectReason::TooLarge);
+    let bytes = bytes.get(..cap).unwrap_or(bytes);
+    if let Some((what, reason)) = foreign(bytes) {
+        return Unpacked { content: Content::Foreign(what), fault: fault.or(reason) };
+    }
+    let content = match std::str::from_utf8(bytes) {
+        Ok(text) => Content::Text(text),
+        Err(_) => {
+            buffer.clear();
+            buffer.extend_from_slice(bytes);
+            Content::Text(mend(buffer))
+        }
+    };
+    Unpacked { content, fault }
+}
+
+/// Every byte that is no UTF-8 becomes `?`.
+fn mend(bytes: &mut [u8]) -> &str {
+    let mut from = 0;
+    while let Some(Err(e)) = bytes.get(from..).map(std::str::from_utf8) {
+        let bad = from + e.valid_up_to();
+        let end = e.error_len().map_or(bytes.len(), |n| bad + n);
+        bytes.get_mut(bad..end).unwrap_or_default().fill(b'?');
+        from = end;
+    }
+    std::str::from_utf8(bytes).unwrap_or_default()
+}
+
+/// A byte order mark, or ASCII with zeros between.
+fn is_utf16(bytes: &[u8]) -> bool {
+    matches!(bytes, [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] | [0, b' '..=b'~', 0, b' '..=b'~', ..] | [b' '..=b'~', 0, b' '..=b'~', 0, ..])
+}
+
+/// What people keep beside logs, known by its first bytes; only a text in UTF-16 could be a log.
+fn foreign(bytes: &[u8]) -> Option<(&'static str, Option<RejectReason>)> {
+    let known: [(&[u8], &str); 8] = [
+        (&[0x28, 0xB5, 0x2F, 0xFD], "zstd data, unpack it first"),
+        (b"BZh", "bzip2 data, unpack it first"),
+        (b"PK\x03\x04", "zip archive, unpack it first"),
+        (b"\xFD7zXZ\0", "xz data, unpack it first"),
+        (b"PAR1", "parquet, export it as JSON lines first"),
+        (b"Obj\x01", "avro, export it as JSON lines first"),
+        (b"SQLite format 3\0", "a database"),
+        (b"\x7FELF", "a program"),
+    ];
+    if is_utf16(bytes) {
+        return Some(("text in UTF-16, convert it to UTF-8 first", Some(RejectReason::Utf16)));
+    }
+    let tar = bytes.get(257..262) == Some(b"ustar");
+    let magic = known.iter().find(|(magic, _)| bytes.starts_with(magic)).map(|(_, what)| *what);
+    magic.or(tar.then_some("tar archive, unpack it first")).map(|what| (what, None))
+}
+
+/// `CMF` and `FLG` of RFC 1950: deflate, window at most 32 KB, and a checksum of both.
+fn is_zlib(bytes: &[u8]) -> bool {
+    matches!(bytes, [cmf, flg, _, ..] if cmf & 0x0F == 8 && cmf >> 4 <= 7 && (u32::from(*cmf) * 256 + u32::from(*flg)) % 31 == 0 && flg & 0x20 == 0)
+}
+
+/// Makes the buffer at least that long; it is zeroed only where it grows.
+fn reserve(buffer: &mut Vec<u8>, len: usize) {
+    if buffer.len() < len {
+        buffer.resize(len, 0);
+    }
+}
+
+fn gunzip(bytes: &[u8], cap: usize, inflater: &mut Decompressor, buffer: &mut Vec<u8>) -> (usize, Option<RejectReason>) {
+    let trailer: Option<[u8; 8]> = bytes.last_chunk().copied();
+    if let Some([c0, c1, c2, c3, l0, l1, l2, l3]) = trailer {
+        let crc = u32::from_le_bytes([c0, c1, c2, c3]);
+        let len = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
+        if len <= cap && len <= bytes.len().saturating_mul(DEFLATE_RATIO_MAX) {
+            reserve(buffer, len);
+            let out = buffer.get_mut(..len).unwrap_or_default();
+            // The first member alone is read, and then the trailer at the end is another's.
+            if inflater.gzip_decompress(bytes, out) == Ok(len) && crc_of(out) == crc {
+                return (len, None);
+            }
+        }
+    }
+    members(bytes, cap, buffer)
+}
+
+fn crc_of(bytes: &[u8]) -> u32 {
+    let mut crc = Crc::new();
+    crc.update(bytes);
+    crc.sum()
+}
+
+/// One gzip member after the other. What follows the last and is none (zeros, a line break) is left.
+fn members(bytes: &[u8], cap: usize, buffer: &mut Vec<u8>) -> (usize, Option<RejectReason>) {
+    let mut rest = bytes;
+    buffer.clear();
+    while rest.starts_with(GZIP) {
+        let mut decoder = flate2::bufread::GzDecoder::new(rest);
+        let fault = stream(&mut decoder, cap, buffer);
+        if fault.is_some() {
+            return (buffer.len().min(cap), fault);
+        }
+        rest = decoder.into_inner();
+    }
+    (buffer.len(), None)
+}
+
+/// Appends what inflates, up to the cap; the byte over it is the sign that there is more.
+fn stream(decoder: &mut impl Read, cap: usize, buffer: &mut Vec<u8>) -> Option<RejectReason> {
+    let room = (cap + 1).saturating_sub(buffer.len());
+    let ended = decoder.take(room as u64).read_to_end(buffer);
+    if buffer.len() > cap {
+        return Some(RejectReason::TooLarge);
+    }
+    ended.is_err().then_some(RejectReason::Deflate)
+}
+
+/// Nothing where nothing inflates: two letters of text may look like the header.
+fn unzlib(bytes: &[u8], cap: usize, inflater: &mut Decompressor, buffer: &mut Vec<u8>) -> Option<(usize, Option<RejectReason>)> {
+    let mut room = bytes.len().saturating_mul(8).min(cap);
+    loop {
+        reserve(buffer, room);
+        match inflater.zlib_decompress(bytes, buffer.get_mut(..room).unwrap_or_default()) {
+            Ok(len) => return Some((len, None)),
+            Err(DecompressionError::InsufficientSpace) if room < cap => room = room.saturating_mul(4).min(cap),
+            Err(_) => break,
+        }
+    }
+    if std::str::from_utf8(bytes).is_ok() {
+        return None;
+    }
+    buffer.clear();
+    let fault = stream(&mut flate2::bufread::ZlibDecoder::new(bytes), cap, buffer);
+    (!buffer.is_empty()).then_some((buffer.len().min(cap), fault))
+}

@@ -1,0 +1,248 @@
+//! Log events in JSON: messages of CloudWatch Logs subscriptions, bare or wrapped, and `aws logs … events`.
+//!
+//! Layouts: "Log group-level subscription filters" of the CloudWatch Logs user guide, and the events that Lambda gives
+//! for CloudWatch Logs, Kinesis and Firehose. In centralised groups owner and group are the central ones: the system
+//! fields of an event (`@aws.account`, `@source.log`) go first. A record of CloudTrail in a log event is a record, but
+//! not in a function's own log: there anybody may print one.
+
+use std::borrow::Cow;
+
+use base64::Engine;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use serde::Deserialize as DeriveDeserialize;
+use serde::de::{Deserialize, Deserializer};
+
+use super::json::{Read, after_arrays, elements, parse, string};
+use super::platform::{Figure, line};
+use super::record::{LogRecord, Origin, Text, lenient};
+use super::scan::{Member, byte, member, skip_value};
+use super::{Format, Reader, RejectReason, trail};
+use crate::limits::{LINE_BYTES_MAX, WRAPPED_BYTES_MAX};
+use crate::time::Timestamp;
+
+/// A log event of any of the layouts.
+#[derive(Default, DeriveDeserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct LogEvent<'a> {
+    #[serde(borrow)]
+    id: Text<'a>,
+    #[serde(borrow)]
+    event_id: Text<'a>,
+    timestamp: Figure,
+    #[serde(borrow)]
+    message: Option<Message<'a>>,
+    #[serde(borrow)]
+    log_stream_name: Text<'a>,
+    #[serde(borrow, deserialize_with = "lenient")]
+    extracted_fields: ExtractedFields<'a>,
+}
+
+/// A message; its presence matters, empty or not.
+struct Message<'a>(Text<'a>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Message<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Text::deserialize(deserializer).map(Message)
+    }
+}
+
+#[derive(Default, DeriveDeserialize)]
+#[serde(default)]
+struct ExtractedFields<'a> {
+    #[serde(borrow, rename = "@aws.account")]
+    account: Text<'a>,
+    #[serde(borrow, rename = "@aws.region")]
+    region: Text<'a>,
+    #[serde(borrow, rename = "@source.log")]
+    group: Text<'a>,
+}
+
+/// A time as exports write it: milliseconds since 1970 or RFC 3339.
+pub(super) fn time(text: &str) -> Option<Timestamp> {
+    match text.trim().parse::<i64>() {
+        Ok(ms) => Timestamp::from_ms(ms),
+        Err(_) => Timestamp::parse(text),
+    }
+}
+
+/// A message of a subscription. Its head stands before its events; where it doesn't, the events are read at the end.
+pub(super) fn message(reader: &mut Reader<'_>, text: &str, pos: usize) -> Read {
+    let mut origin = Origin::default();
+    let (mut kind, mut later, mut read) = (None, None, false);
+    let mut at = pos + 1;
+    loop {
+        let (key, value) = match member(text, at) {
+            Member::Key(key, value) => (key, value),
+            Member::End(end) => {
+                at = end;
+                break;
+            }
+            Member::Broken if read => return Ok(after_arrays(reader, text, at)),
+            Member::Broken => return Err(RejectReason::Syntax),
+        };
+        match key {
+            "messageType" => kind = string(text, value),
+            "owner" => origin.account = parse(text, value)?.0,
+            "logGroup" => origin.group = parse(text, value)?.0,
+            "logStream" => origin.stream = parse(text, value)?.0,
+            "logEvents" if byte(text, value) == b'[' && !read => {
+                if kind == Some(DATA) && !origin.stream.is_empty() && !origin.group.is_empty() {
+                    at = log_event_array(reader, text, value + 1, &origin);
+                    read = true;
+                    continue;
+                }
+                later = Some(value + 1);
+            }
+            _ => {}
+        }
+        at = skip_value(text, value, usize::MAX).filter(|end| *end > value).ok_or(RejectReason::Syntax)?;
+    }
+    match (later.filter(|_| !read), kind) {
+        (_, Some("CONTROL_MESSAGE")) if !read => reader.control(Format::Subscription),
+        (Some(start), _) => {
+            log_event_array(reader, text, start, &origin);
+        }
+        (None, Some(DATA)) if !read => return Err(RejectReason::NoMessage),
+        (None, _) => reader.foreign |= !read,
+    }
+    Ok(at)
+}
+
+const DATA: &str = "DATA_MESSAGE";
+
+fn log_event_array(reader: &mut Reader<'_>, text: &str, start: usize, origin: &Origin<'_>) -> usize {
+    reader.recognise(Format::Subscription);
+    elements(reader, text, start, &mut |reader, text, pos| {
+        let (event, end): (LogEvent<'_>, usize) = parse(text, pos)?;
+        let fields = &event.extracted_fields;
+        let prefer = |field: &Text<'_>, or: &Text<'_>| Text(Cow::Owned(field.some().unwrap_or(or).to_owned()));
+        let (account, group);
+        let mut from = borrow(origin);
+        if fields.account.some().or(fields.group.some()).is_some() {
+            (account, group) = (prefer(&fields.account, &origin.account), prefer(&fields.group, &origin.group));
+            from.account = Text::from(&*account);
+            from.group = Text::from(&*group);
+        }
+        from.region = Text::from(&*fields.region);
+        let message = event.message.as_ref().ok_or(RejectReason::NoMessage)?;
+        let id = event.id.some().map(Text::from);
+        deliver(reader, Format::Subscription, from, id, event.timestamp.instant(), &message.0)?;
+        Ok(end)
+    })
+}
+
+/// The same origin without a copy.
+fn borrow<'a>(origin: &'a Origin<'_>) -> Origin<'a> {
+    Origin {
+        account: Text::from(&*origin.account),
+        region: Text::from(&*origin.region),
+        group: Text::from(&*origin.group),
+        stream: Text::from(&*origin.stream),
+    }
+}
+
+/// Hands on one log event: as a record of CloudTrail, or as a line.
+pub(super) fn deliver(
+    reader: &mut Reader<'_>,
+    format: Format,
+    origin: Origin<'_>,
+    id: Option<Text<'_>>,
+    time: Option<Timestamp>,
+    message: &str,
+) -> Result<(), RejectReason> {
+    if message.len() > LINE_BYTES_MAX {
+        return Err(RejectReason::TooLong);
+    }
+    if origin.group.starts_with(FUNCTION_GROUPS) || !trail::in_message(reader, format, message) {
+        reader.log(format, &LogRecord { origin, id, time, message: Text::from(message), line: line(message) });
+    }
+    Ok(())
+}
+
+/// Log groups into which functions write: what looks like CloudTrail's there was printed by code.
+const FUNCTION_GROUPS: &str = "/aws/lambda/";
+
+/// `events` of `aws logs filter-log-events` (with streams) or `get-log-events` (without).
+pub(super) fn log_events(reader: &mut Reader<'_>, text: &str, start: usize) -> usize {
+    elements(reader, text, start, &mut log_event)
+}
+
+/// One log event, in `events` or on its own.
+pub(super) fn log_event(reader: &mut Reader<'_>, text: &str, pos: usize) -> Read {
+    let (event, end): (LogEvent<'_>, usize) = parse(text, pos)?;
+    let message = event.message.as_ref().ok_or(RejectReason::NoMessage)?;
+    // Other programs' events have a message, too, but no time in milliseconds.
+    let time = event.timestamp.instant();
+    if time.is_none() && reader.decoded.format.is_none() {
+        return Err(RejectReason::NoMessage);
+    }
+    let origin = Origin { stream: Text::from(&*event.log_stream_name), ..Origin::default() };
+    let id = event.event_id.some().map(Text::from);
+    deliver(reader, Format::LogEvents, origin, id, time, &message.0)?;
+    Ok(end)
+}
+
+#[derive(Default, DeriveDeserialize)]
+#[serde(default)]
+struct LambdaEvent<'a> {
+    #[serde(borrow, deserialize_with = "lenient")]
+    awslogs: Data<'a>,
+}
+
+#[derive(Default, DeriveDeserialize)]
+#[serde(default)]
+struct Data<'a> {
+    #[serde(borrow)]
+    data: Text<'a>,
+}
+
+/// What CloudWatch Logs gives a function: `{"awslogs":{"data":"…"}}`.
+pub(super) fn lambda_event(reader: &mut Reader<'_>, text: &str, pos: usize) -> Read {
+    let (event, end): (LambdaEvent<'_>, usize) = parse(text, pos)?;
+    reader.recognise(Format::Subscription);
+    let data = event.awslogs.data.some().ok_or(RejectReason::NoLog)?;
+    if !open(reader, pos, data)? {
+        return Err(RejectReason::NoLog);
+    }
+    Ok(end)
+}
+
+/// `records` that Firehose gives or takes.
+pub(super) fn firehose(reader: &mut Reader<'_>, text: &str, start: usize) -> usize {
+    elements(reader, text, start, &mut |reader, text, pos| {
+        let (record, end): (Data<'_>, usize) = parse(text, pos)?;
+        let data = record.data.some().ok_or(RejectReason::NoLog)?;
+        transported(reader, pos, data)?;
+        Ok(end)
+    })
+}
+
+/// The data of a stream, which may carry anything.
+pub(super) fn transported(reader: &mut Reader<'_>, pos: usize, data: &str) -> Result<(), RejectReason> {
+    if !open(reader, pos, data)? {
+        reader.foreign = true;
+    }
+    Ok(())
+}
+
+/// As AWS writes it, and without the padding that its own library leaves out.
+const BASE64: GeneralPurpose =
+    GeneralPurpose::new(&alphabet::STANDARD, GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent));
+
+/// Opens base64 data; false where there is no log in it.
+fn open(reader: &mut Reader<'_>, pos: usize, data: &str) -> Result<bool, RejectReason> {
+    if data.len() / 4 * 3 > WRAPPED_BYTES_MAX {
+        return Err(RejectReason::TooLarge);
+    }
+    let mut buffer = reader.scratch.buffers.pop().unwrap_or_default();
+    buffer.clear();
+    let decoded = BASE64.decode_vec(data.trim(), &mut buffer);
+    let before = (reader.decoded.records, reader.decoded.rejects, reader.pending.len());
+    if decoded.is_ok() {
+        reader.wrapped(pos, |reader| reader.content(&buffer));
+    }
+    reader.scratch.buffers.push(buffer);
+    decoded.map_err(|_| RejectReason::Base64)?;
+    Ok(before != (reader.decoded.records, reader.decoded.rejects, reader.pending.len()))
+}
