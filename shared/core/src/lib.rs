@@ -6,4 +6,5 @@
 //!
 //! Everything here is pure: values in, values out. There is deliberately no clock, no network, no file and no store.
 
+pub mod detect;
 pub mod time;
