@@ -1,0 +1,156 @@
+//! y of n calls: errors, throttles, denials (a share), calls of a flow and lines (a number per call).
+//!
+//! Judged per call, so that a surge of calls is one statistic's news and not everyone's. Upper side only: fewer errors
+//! are no news. The formulas stand in `DETECTION.md`, "per call". There is deliberately no lower side for flows either: a
+//! function that stops calling a table either stops running or was deployed.
+
+use super::at::At;
+use super::gate::Gates;
+use super::grain::{Cell, Grain, update, zeros};
+use super::tail::{Negative, share_z, surprise, surprise_of};
+use super::{HORIZONS_SHORT, Seen};
+
+/// 6.5 days of mean life.
+const SLOW_FADE: f64 = 0.9984;
+/// What [`SLOW_FADE`] weighs in windows.
+const SLOW_WINDOWS: f64 = 623.;
+/// Half-life of 3 hours.
+const FAST_FADE: f64 = 0.981;
+const HOUR_FADE: f64 = 0.85;
+
+/// What kind of count it is.
+#[derive(Clone, Copy)]
+pub(super) enum Nature {
+    /// A part of the calls, with half an event in 50 calls as the prior.
+    Share,
+    /// Any number per call, with .02 calls without any as the prior.
+    PerCall,
+}
+
+impl Nature {
+    fn prior(self) -> (f64, f64) {
+        match self {
+            Nature::Share => (0.5, 50.),
+            Nature::PerCall => (0., 0.02),
+        }
+    }
+}
+
+/// One horizon: sums of y, n and of what the hour let expect.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Horizon<G: Grain> {
+    pub(super) y: G::Single,
+    pub(super) n: G::Single,
+    pub(super) m: G::Single,
+    pub(super) phi_sum: G::Single,
+    pub(super) phi_weight: G::Single,
+}
+
+/// The statistic of one count.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct PerCall<G: Grain> {
+    pub(super) slow: G::Single,
+    pub(super) slow_n: G::Single,
+    pub(super) fast: G::Single,
+    pub(super) fast_n: G::Single,
+    pub(super) hour: [G::Sum; 24],
+    pub(super) hour_n: [G::Sum; 24],
+    pub(super) horizons: [Horizon<G>; 3],
+}
+
+/// Events a call: over days, over hours, of this hour of the day.
+struct Rate {
+    slow: f64,
+    fast: f64,
+    hour: f64,
+}
+
+impl<G: Grain> PerCall<G> {
+    pub(super) fn new() -> PerCall<G> {
+        let zero = G::Single::default();
+        PerCall {
+            slow: zero,
+            slow_n: zero,
+            fast: zero,
+            fast_n: zero,
+            hour: zeros(),
+            hour_n: zeros(),
+            horizons: [Horizon { y: zero, n: zero, m: zero, phi_sum: zero, phi_weight: zero }; 3],
+        }
+    }
+
+    /// Judges y of n of one window and learns them: the surprises for H = 1, 6, 36.
+    pub(super) fn step(&mut self, (y, n): (f64, f64), nature: Nature, gates: &Gates, at: &At, deployed: bool) -> [Seen; 3] {
+        if deployed {
+            self.doubt();
+        }
+        let rate = self.rate(nature, at);
+        let seen = std::array::from_fn(|j| self.step_horizon(j, (y, n), &rate, nature, gates));
+        self.learn((y, n), &rate, at);
+        seen
+    }
+
+    /// A deployment: what was learnt weighs a tenth and is relearnt in hours.
+    fn doubt(&mut self) {
+        for v in [&mut self.slow, &mut self.slow_n, &mut self.fast, &mut self.fast_n] {
+            update(v, |v| v * 0.1);
+        }
+        for v in self.hour.iter_mut().chain(&mut self.hour_n) {
+            update(v, |v| v * 0.1);
+        }
+    }
+
+    fn rate(&self, nature: Nature, at: &At) -> Rate {
+        let (prior_y, prior_n) = nature.prior();
+        let slow = (self.slow.get() + prior_y) / (self.slow_n.get() + prior_n);
+        let calls_per_window = self.slow_n.get() / SLOW_WINDOWS + 1e-3;
+        let shrunk = |y: f64, n: f64, k: f64| (y + slow * k) / (n + k);
+        let hour = shrunk(self.hour[at.hour_of_day].get(), self.hour_n[at.hour_of_day].get(), 24. * calls_per_window + prior_n);
+        let fast = shrunk(self.fast.get(), self.fast_n.get(), 3. * calls_per_window + prior_n);
+        Rate { slow, fast, hour }
+    }
+
+    fn step_horizon(&mut self, j: usize, (y, n): (f64, f64), rate: &Rate, nature: Nature, gates: &Gates) -> Seen {
+        let fade = HORIZONS_SHORT[j].fade;
+        let c = 1. + fade;
+        let phi = self.phi(j);
+        let horizon = &mut self.horizons[j];
+        update(&mut horizon.y, |v| fade * v + y);
+        update(&mut horizon.n, |v| fade * v + n);
+        update(&mut horizon.m, |v| fade * v + rate.hour * n);
+        let (y, n, m_hour) = (horizon.y.get(), horizon.n.get(), horizon.m.get());
+        let m = (rate.slow * n).max(m_hour).max(if j < 2 { rate.fast * n } else { 0. });
+        let mut u = 0.;
+        if y > m && y > 0. {
+            u = match nature {
+                Nature::PerCall => surprise(Negative::new(c * m + 1e-3, phi).z(c * y, libm::log(c * y))),
+                Nature::Share if j == 0 && y <= 1. => surprise_of(1. - libm::exp(-m)),
+                Nature::Share => surprise(share_z(if j == 0 { y - 0.5 } else { c * y }, c * n, m / n.max(1e-9 / c), phi)),
+            };
+        }
+        let (e, m_hour) = (c * y - c * m_hour, c * m_hour);
+        let norm = (m_hour + 1.) * (m_hour + 1.);
+        let fade = if j == 0 { 0.9995 } else { 0.9998 };
+        update(&mut horizon.phi_sum, |v| v * fade + ((e * e - m_hour) / norm).min(16.));
+        update(&mut horizon.phi_weight, |v| v * fade + m_hour * m_hour / norm);
+        Seen::new(u, gates.hold(|g| y >= g.factor * m && y - m >= g.amount && y >= g.least * n), y, m)
+    }
+
+    fn learn(&mut self, (y, n): (f64, f64), rate: &Rate, at: &At) {
+        let m = rate.slow.max(rate.hour) * n;
+        let clipped = y.min((m + 4. * (m + self.phi(0) * m * m).sqrt()).max(2.));
+        let hour = (&mut self.hour[at.hour_of_day], &mut self.hour_n[at.hour_of_day]);
+        let fade = if at.slot_of_hour == 0 { HOUR_FADE } else { 1. };
+        update(&mut self.slow, |v| v * SLOW_FADE + clipped);
+        update(&mut self.slow_n, |v| v * SLOW_FADE + n);
+        update(&mut self.fast, |v| v * FAST_FADE + clipped);
+        update(&mut self.fast_n, |v| v * FAST_FADE + n);
+        update(hour.0, |v| v * fade + clipped);
+        update(hour.1, |v| v * fade + n);
+    }
+
+    fn phi(&self, j: usize) -> f64 {
+        let horizon = &self.horizons[j];
+        ((horizon.phi_sum.get() + if j == 0 { 0.02 } else { 0.01 }) / (horizon.phi_weight.get() + 0.2)).clamp(0.002, 20.)
+    }
+}

@@ -1,0 +1,244 @@
+//! All rate statistics of one entity, stepped window by window.
+//!
+//! What the logs tell ([`Calls`]) and what the trail tells ([`Flows`]) share nothing but the first window. Every count is
+//! bounded on the way in, so that no row can make a number overflow. There is deliberately no check that windows follow
+//! each other: an entity's caller knows which windows were empty and which are not yet due.
+
+use super::at::At;
+use super::count::{self, PerCall};
+use super::family::{Judging, Low, Remembered};
+use super::grain::{Grain, Stored};
+use super::peers::{DayMaxima, Peers};
+use super::slow::Slow;
+use super::value::{self, PerCallValue};
+use super::volume::Volume;
+use super::{CallsRow, Context, FLOWS_MAX, Family, FlowRow, Judged, ROW_MAX, Score, Seen, gate};
+use crate::time::WindowId;
+
+/// All rate statistics of one entity (a function or another principal).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rates {
+    /// Day 0 is the UTC day of this window.
+    pub(super) first: WindowId,
+    pub(super) calls: Calls<Stored>,
+    pub(super) flows: Flows<Stored>,
+}
+
+impl Rates {
+    /// Statistics that begin with this window.
+    pub fn new(first: WindowId) -> Rates {
+        Rates { first, calls: Calls::new(), flows: Flows::new() }
+    }
+
+    /// Judges one window of the logs and learns it: volume, errors, throttles, lines, median, tail, cost, slow.
+    pub fn step_calls(&mut self, row: &CallsRow, context: &Context, peers: Option<&Peers>) -> Judged {
+        self.calls.step(row, &At::new(self.first, context.window), context, peers)
+    }
+
+    /// Judges one window of the trail and learns it: denials, calls and bytes of every tracked flow. `calls` are the
+    /// entity's invocations in it. A flow is tracked from the first row that names its index; tracked flows without a row
+    /// had no calls. Of rows with the same index the first counts.
+    pub fn step_flows(&mut self, calls: f64, denials: f64, flows: &[FlowRow], context: &Context, peers: Option<&Peers>) -> Judged {
+        self.flows.step(bounded(calls), bounded(denials), flows, self.first, context, peers)
+    }
+
+    /// Stops tracking a flow, so that its index can be used for another.
+    pub fn forget_flow(&mut self, series: usize) {
+        if let Some(flow) = self.flows.series.get_mut(series) {
+            *flow = None;
+        }
+    }
+
+    /// The first window.
+    pub fn first(&self) -> WindowId {
+        self.first
+    }
+}
+
+/// What the logs tell.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Calls<G: Grain> {
+    pub(super) volume: Volume<G>,
+    pub(super) up: Remembered<G, 4>,
+    pub(super) down: Remembered<G, 4>,
+    pub(super) low: Low<G>,
+    /// Errors, throttles, lines.
+    pub(super) counts: [(PerCall<G>, Remembered<G, 3>); 3],
+    /// Median, tail, cost.
+    pub(super) values: [(PerCallValue<G>, Remembered<G, 3>); 3],
+    pub(super) slow: Slow<G>,
+}
+
+/// The families of [`Calls::counts`] and [`Calls::values`].
+const COUNTS: [Family; 3] = [Family::Errors, Family::Throttles, Family::Lines];
+const VALUES: [Family; 3] = [Family::Median, Family::Tail, Family::Cost];
+
+/// The surprises of one window of the logs.
+pub(super) struct CallsSeen {
+    pub(super) up: [Seen; 4],
+    pub(super) down: [Seen; 4],
+    pub(super) counts: [[Seen; 3]; 3],
+    pub(super) values: [[Seen; 3]; 3],
+    pub(super) slow: Seen,
+}
+
+impl<G: Grain> Calls<G> {
+    pub(super) fn new() -> Calls<G> {
+        Calls {
+            volume: Volume::new(),
+            up: Remembered::new(),
+            down: Remembered::new(),
+            low: Low::new(),
+            counts: std::array::from_fn(|_| (PerCall::new(), Remembered::new())),
+            values: std::array::from_fn(|_| (PerCallValue::new(), Remembered::new())),
+            slow: Slow::new(),
+        }
+    }
+
+    pub(super) fn step(&mut self, row: &CallsRow, at: &At, context: &Context, peers: Option<&Peers>) -> Judged {
+        let seen = self.surprises(row, at, context);
+        self.judge(&seen, at, context.account_low, peers)
+    }
+
+    pub(super) fn surprises(&mut self, row: &CallsRow, at: &At, context: &Context) -> CallsSeen {
+        let (calls, deployed) = (bounded(row.calls), context.deployed);
+        let throttles = bounded(row.throttles);
+        let (up, down) = self.volume.step(calls, at, context.clocks_shifted);
+        let [errors, refused, lines] = &mut self.counts;
+        let counts = [
+            errors.0.step((bounded(row.errors), calls), count::Nature::Share, &gate::ERRORS, at, deployed),
+            refused.0.step((throttles, calls + throttles), count::Nature::Share, &gate::THROTTLES, at, deployed),
+            lines.0.step((bounded(row.lines), calls), count::Nature::PerCall, &gate::LINES, at, deployed),
+        ];
+        let [median, tail, cost] = &mut self.values;
+        let values = [
+            median.0.step((bounded(row.median_ms), calls), value::Nature::Duration, &gate::MEDIAN, at, deployed),
+            tail.0.step((bounded(row.p99_ms), calls), value::Nature::Duration, &gate::TAIL, at, deployed),
+            cost.0.step((bounded(row.cost_usd), calls), value::Nature::Dollars, &gate::COST, at, deployed),
+        ];
+        CallsSeen { up, down, counts, values, slow: self.slow.step(calls, at) }
+    }
+
+    pub(super) fn judge(&mut self, seen: &CallsSeen, at: &At, muted: bool, peers: Option<&Peers>) -> Judged {
+        let judging = |family| Judging { family, at, day: at.day, peers, muted };
+        let lesser = seen.down[0].u.min(self.down.last_one());
+        self.low.see([lesser, seen.down[1].u, seen.down[2].u, seen.down[3].u], at.day, peers);
+        let mut scores = Vec::new();
+        scores.extend(self.up.judge(&seen.up, &judging(Family::VolumeUp)));
+        scores.extend(self.down.judge(&seen.down, &judging(Family::VolumeDown)));
+        for (((_, family), seen), name) in self.counts.iter_mut().zip(&seen.counts).zip(COUNTS) {
+            scores.extend(family.judge(seen, &judging(name)));
+        }
+        for (((_, family), seen), name) in self.values.iter_mut().zip(&seen.values).zip(VALUES) {
+            scores.extend(family.judge(seen, &judging(name)));
+        }
+        if seen.slow.digest {
+            let evidence = seen.slow.evidence(at, 7 * super::at::DAY as u16);
+            scores.push(Score { family: Family::Slow, digest: 1.5 * seen.slow.u, slack: 0., evidence });
+        }
+        let day_ended = if at.day_ends() { self.end_day(at.day) } else { None };
+        Judged { scores, low: self.low.recent(), day_ended }
+    }
+
+    fn end_day(&mut self, day: u32) -> Option<DayMaxima> {
+        let mut values = Vec::new();
+        self.up.end_day(Family::VolumeUp, day, &mut values);
+        self.down.end_day(Family::VolumeDown, day, &mut values);
+        for ((_, family), name) in self.counts.iter_mut().zip(COUNTS) {
+            family.end_day(name, day, &mut values);
+        }
+        for ((_, family), name) in self.values.iter_mut().zip(VALUES) {
+            family.end_day(name, day, &mut values);
+        }
+        for ring in &mut self.low.rings {
+            ring.end_day(day);
+        }
+        (!values.is_empty()).then_some(DayMaxima { values })
+    }
+}
+
+/// What the trail tells.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Flows<G: Grain> {
+    pub(super) denials: (PerCall<G>, Remembered<G, 3>),
+    pub(super) series: [Option<Box<Flow<G>>>; FLOWS_MAX],
+}
+
+/// One tracked flow.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Flow<G: Grain> {
+    /// The first window that named it.
+    pub(super) first: WindowId,
+    pub(super) calls: (PerCall<G>, Remembered<G, 3>),
+    pub(super) bytes: (PerCallValue<G>, Remembered<G, 3>),
+}
+
+impl<G: Grain> Flow<G> {
+    pub(super) fn new(first: WindowId) -> Flow<G> {
+        Flow { first, calls: (PerCall::new(), Remembered::new()), bytes: (PerCallValue::new(), Remembered::new()) }
+    }
+}
+
+/// The surprises of one window of the trail.
+pub(super) struct FlowsSeen {
+    pub(super) denials: [Seen; 3],
+    pub(super) series: [Option<([Seen; 3], [Seen; 3])>; FLOWS_MAX],
+}
+
+impl<G: Grain> Flows<G> {
+    pub(super) fn new() -> Flows<G> {
+        Flows { denials: (PerCall::new(), Remembered::new()), series: Default::default() }
+    }
+
+    fn step(&mut self, calls: f64, denials: f64, rows: &[FlowRow], first: WindowId, context: &Context, peers: Option<&Peers>) -> Judged {
+        let seen = self.surprises(calls, denials, rows, context);
+        self.judge(&seen, &At::new(first, context.window), peers)
+    }
+
+    pub(super) fn surprises(&mut self, calls: f64, denials: f64, rows: &[FlowRow], context: &Context) -> FlowsSeen {
+        // Of a place, nothing here looks at more than the hour; so any first window will do.
+        let (at, deployed) = (At::new(context.window, context.window), context.deployed);
+        for row in rows {
+            if let Some(flow @ None) = self.series.get_mut(row.series) {
+                *flow = Some(Box::new(Flow::new(context.window)));
+            }
+        }
+        let denials = self.denials.0.step((denials, calls), count::Nature::Share, &gate::DENIALS, &at, deployed);
+        let mut series = [None; FLOWS_MAX];
+        for (i, (seen, flow)) in series.iter_mut().zip(&mut self.series).enumerate() {
+            let Some(flow) = flow else { continue };
+            let row = rows.iter().find(|row| row.series == i).copied().unwrap_or_default();
+            let (y, bytes) = (bounded(row.calls), bounded(row.bytes));
+            *seen = Some((
+                flow.calls.0.step((y, calls), count::Nature::PerCall, &gate::FLOW, &at, deployed),
+                flow.bytes.0.step((bytes, y), value::Nature::Bytes, &gate::BYTES, &at, deployed),
+            ));
+        }
+        FlowsSeen { denials, series }
+    }
+
+    pub(super) fn judge(&mut self, seen: &FlowsSeen, at: &At, peers: Option<&Peers>) -> Judged {
+        let judging = |family, day| Judging { family, at, day, peers, muted: false };
+        let (mut scores, mut values) = (Vec::new(), Vec::new());
+        scores.extend(self.denials.1.judge(&seen.denials, &judging(Family::Denials, at.day)));
+        if at.day_ends() {
+            self.denials.1.end_day(Family::Denials, at.day, &mut values);
+        }
+        for (series, (seen, flow)) in seen.series.iter().zip(&mut self.series).enumerate() {
+            let (Some((calls, bytes)), Some(flow)) = (seen, flow) else { continue };
+            let day = At::new(flow.first, at.window).day;
+            scores.extend(flow.calls.1.judge(calls, &judging(Family::Flow { series }, day)));
+            scores.extend(flow.bytes.1.judge(bytes, &judging(Family::Bytes { series }, day)));
+            if at.day_ends() {
+                flow.calls.1.end_day(Family::Flow { series }, day, &mut values);
+                flow.bytes.1.end_day(Family::Bytes { series }, day, &mut values);
+            }
+        }
+        Judged { scores, low: false, day_ended: (!values.is_empty()).then_some(DayMaxima { values }) }
+    }
+}
+
+/// A count as the statistics take it: no number is none, and beyond [`ROW_MAX`] is that.
+fn bounded(value: f64) -> f64 {
+    if value.is_nan() { 0. } else { value.clamp(0., ROW_MAX) }
+}

@@ -1,0 +1,100 @@
+//! What entities of the same kind showed in their first days: the prior of a younger one.
+//!
+//! An entity without three days in its ring is judged by the pooled daily maxima of its peers' first five days. They are
+//! pooled per statistic and per account, the functions apart from the other principals. There is deliberately no weighting
+//! by likeness: the surprises are already in the units of each entity's own model.
+
+use super::grain::{Cell, LEVEL_MAX, Level};
+use super::pack::Malformed;
+use super::ring::{Fit, RING_DAYS};
+
+/// Statistics that have a ring: 8 of the volume, 3 of each of 9 other families.
+pub(super) const KINDS: usize = 35;
+/// Days of an entity's life whose maxima are pooled.
+pub(super) const PEER_DAYS: u32 = 5;
+/// Pooled values needed.
+const POOLED_LEAST: usize = 10;
+
+/// The maxima of one finished day of a young entity, for [`Peers::add`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DayMaxima {
+    /// Statistic and maximum.
+    pub(super) values: Vec<(u8, f64)>,
+}
+
+/// Pooled daily maxima of young entities of one kind in one account.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Peers {
+    pools: Vec<Pool>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Pool {
+    /// The latest values, oldest first.
+    levels: Vec<u16>,
+    fit: Option<Fit>,
+}
+
+impl Default for Peers {
+    fn default() -> Peers {
+        Peers { pools: vec![Pool::default(); KINDS] }
+    }
+}
+
+impl Peers {
+    /// Adds a finished day of a young entity, in the place of the oldest beyond 35 per statistic.
+    pub fn add(&mut self, day: &DayMaxima) {
+        for &(kind, value) in &day.values {
+            let Some(pool) = self.pools.get_mut(usize::from(kind)) else { continue };
+            if pool.levels.len() >= RING_DAYS {
+                pool.levels.remove(0);
+            }
+            pool.levels.push(Level::of(value.clamp(0., LEVEL_MAX)).0);
+            pool.refit();
+        }
+    }
+
+    pub(super) fn fit(&self, kind: usize) -> Option<Fit> {
+        self.pools.get(kind)?.fit
+    }
+
+    /// The pooled values as bytes; at most 2.5 KB.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = vec![VERSION];
+        for pool in &self.pools {
+            bytes.push(pool.levels.len() as u8);
+            bytes.extend(pool.levels.iter().flat_map(|level| level.to_le_bytes()));
+        }
+        bytes
+    }
+
+    /// Reads what [`Peers::encode`] wrote.
+    pub fn decode(bytes: &[u8]) -> Result<Peers, Malformed> {
+        let (&version, mut rest) = bytes.split_first().ok_or(Malformed::Truncated)?;
+        if version != VERSION {
+            return Err(Malformed::Version(version));
+        }
+        let mut peers = Peers::default();
+        for pool in &mut peers.pools {
+            let (&len, tail) = rest.split_first().ok_or(Malformed::Truncated)?;
+            let len = usize::from(len);
+            if len > RING_DAYS {
+                return Err(Malformed::OutOfRange);
+            }
+            let (levels, tail) = tail.split_at_checked(2 * len).ok_or(Malformed::Truncated)?;
+            pool.levels = levels.chunks_exact(2).map(|pair| pair.iter().rev().fold(0, |v, b| v << 8 | u16::from(*b))).collect();
+            pool.refit();
+            rest = tail;
+        }
+        Ok(peers)
+    }
+}
+
+const VERSION: u8 = 1;
+
+impl Pool {
+    fn refit(&mut self) {
+        let mut values: Vec<f64> = self.levels.iter().map(|level| Level(*level).get()).collect();
+        self.fit = if values.len() >= POOLED_LEAST { Fit::of(&mut values) } else { None };
+    }
+}

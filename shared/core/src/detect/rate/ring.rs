@@ -1,0 +1,101 @@
+//! Calibration: a surprise becomes a return period by the entity's own daily maxima.
+//!
+//! What a model calls improbable is often a model's error; how often this very statistic showed such a surprise in the
+//! last 35 days is not. The tail above the median of the daily maxima is a Lomax distribution with a Gamma prior
+//! (`DETECTION.md`, "daily"). There is deliberately no gate before a ring: a gate after it keeps the calibration honest.
+
+use super::grain::{Cell, Grain, LEVEL_MAX, zeros};
+
+/// Daily maxima kept.
+pub(super) const RING_DAYS: usize = 35;
+/// Daily maxima needed for a fit.
+const FIT_DAYS: usize = 3;
+/// The first two days teach the model and would only teach the ring how wrong it was.
+const WARM_DAYS: u32 = 2;
+/// Nats that a surprise loses where no fit is known: a day has 288 windows, and e^6 is 403.
+const UNFITTED: f64 = 6.;
+
+/// A fitted tail of daily maxima.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Fit {
+    median: f64,
+    shape: f64,
+    scale: f64,
+}
+
+impl Fit {
+    /// From daily maxima, of which at least one is needed.
+    pub(super) fn of(values: &mut [f64]) -> Option<Fit> {
+        values.sort_by(f64::total_cmp);
+        let (low, high) = (values.get(values.len().checked_sub(1)? / 2)?, values.get(values.len() / 2)?);
+        let median = 0.5 * (low + high);
+        let (mut over, mut sum) = (0., 0.);
+        for v in values.iter().filter(|v| **v > median) {
+            over += 1.;
+            sum += v - median;
+        }
+        Some(Fit { median, shape: over + 6., scale: sum + 3. })
+    }
+
+    /// ln of the return period in days.
+    pub(super) fn score(&self, u: f64) -> f64 {
+        if u <= self.median {
+            return 0.;
+        }
+        std::f64::consts::LN_2 + self.shape * libm::log1p((u - self.median) / self.scale)
+    }
+}
+
+/// 35 daily maxima of one statistic.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Ring<G: Grain> {
+    pub(super) days: [G::Level; RING_DAYS],
+    pub(super) len: u8,
+    /// Where the next day goes.
+    pub(super) at: u8,
+    pub(super) today: G::Level,
+    /// Follows from `days`.
+    pub(super) fit: Option<Fit>,
+}
+
+impl<G: Grain> Ring<G> {
+    pub(super) fn new() -> Ring<G> {
+        Ring { days: zeros(), len: 0, at: 0, today: G::Level::default(), fit: None }
+    }
+
+    pub(super) fn see(&mut self, u: f64) {
+        if u > self.today.get() {
+            self.today = G::Level::of(u);
+        }
+    }
+
+    /// The score of a surprise: by the own fit, else by the peers', else U - 6 from the second day on.
+    pub(super) fn score(&self, u: f64, day: u32, peers: Option<Fit>) -> f64 {
+        match self.fit.or(peers) {
+            Some(fit) => fit.score(u),
+            None if day >= 1 => (u - UNFITTED).max(0.),
+            None => 0.,
+        }
+    }
+
+    /// Ends a day, `day` counted from that of the first window, and hands out its maximum.
+    pub(super) fn end_day(&mut self, day: u32) -> f64 {
+        let max = self.today.get().min(LEVEL_MAX);
+        self.today = G::Level::default();
+        if day >= WARM_DAYS {
+            if let Some(place) = self.days.get_mut(usize::from(self.at)) {
+                *place = G::Level::of(max);
+            }
+            self.len = (self.len + 1).min(RING_DAYS as u8);
+            self.at = (self.at + 1) % RING_DAYS as u8;
+            self.refit();
+        }
+        max
+    }
+
+    pub(super) fn refit(&mut self) {
+        let len = usize::from(self.len).min(RING_DAYS);
+        let mut values: Vec<f64> = self.days[..len].iter().map(|v| v.get()).collect();
+        self.fit = if len >= FIT_DAYS { Fit::of(&mut values) } else { None };
+    }
+}

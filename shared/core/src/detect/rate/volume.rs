@@ -1,0 +1,373 @@
+//! Calls: is this many plausible for this hour of this week?
+//!
+//! Four experts with negative binomial tails and a histogram of everything seen are mixed by their recent likelihood;
+//! three longer horizons compare faded sums with the season. Every window is judged first and learnt after. The formulas
+//! stand in `DETECTION.md`, "Counts: mixture of experts, tails, horizons, calibration". The mixture is deliberately not
+//! trained: weights follow the likelihood, all constants are fixed.
+
+use super::at::{At, geometric};
+use super::gate::{VOLUME_DOWN, VOLUME_UP};
+use super::grain::{Cell, Grain, update, zeros};
+use super::tail::{Negative, surprise_of, upper_tail};
+use super::{HORIZONS_LONG, Seen};
+
+const WEEK_FADE: f64 = 0.8;
+const DAY_FADE: f64 = 0.95;
+const SLOT_OF_DAY_FADE: f64 = 0.9;
+const SLOT_OF_HOUR_FADE: f64 = 0.98;
+const ALL_FADE: f64 = 0.99983;
+const EWMA_FADE: f64 = 0.84;
+/// Half-life of 3 hours, and 4 days.
+const GAIN_FADE: f64 = 0.981;
+const GAIN_LONG_FADE: f64 = 0.9994;
+/// The dispersions of the experts before their first window.
+const PHI_FIRST: [f64; 4] = [0.3, 0.5, 0.5, 0.5];
+/// Each expert keeps this much of the mixture, so that none is ever out of it.
+const SHARE_LEAST: f64 = 0.008;
+const EXPERTS: usize = 4;
+
+/// One horizon: sums over H windows of what came and of what the season let expect.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Horizon<G: Grain> {
+    pub(super) y: G::Single,
+    pub(super) m: G::Single,
+    /// What a shifted clock allows.
+    pub(super) most: G::Single,
+    pub(super) least: G::Single,
+    pub(super) phi_sum: G::Single,
+    pub(super) phi_weight: G::Single,
+}
+
+/// A fading sum of calls and of what the season let expect.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Gain<G: Grain> {
+    pub(super) calls: G::Single,
+    pub(super) season: G::Single,
+}
+
+/// The volume statistic of one entity.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Volume<G: Grain> {
+    pub(super) hour_of_week: [G::Sum; 168],
+    /// Hours of working days, then of weekends.
+    pub(super) hour_of_day: [G::Single; 48],
+    pub(super) slot_of_day: [G::Sum; 288],
+    pub(super) slot_of_hour: [G::Single; 12],
+    pub(super) all: G::Single,
+    pub(super) gain: Gain<G>,
+    pub(super) gain_long: Gain<G>,
+    pub(super) ewma: G::Single,
+    pub(super) phi_sum: [G::Single; EXPERTS],
+    pub(super) phi_weight: [G::Single; EXPERTS],
+    /// Log likelihoods, the best being 0; the last is the histogram's.
+    pub(super) likelihood: [G::Single; EXPERTS + 1],
+    pub(super) histogram: Histogram<G>,
+    pub(super) histograms_long: [Histogram<G>; 3],
+    pub(super) horizons: [Horizon<G>; 3],
+    /// Expected over H = 6 with the gain of 4 days.
+    pub(super) m6_long: G::Single,
+}
+
+/// What one window is compared with.
+struct Expected {
+    season: f64,
+    /// The highest and the lowest season that a shifted clock allows.
+    most: f64,
+    least: f64,
+    gain: f64,
+    gain_long: f64,
+    experts: [f64; EXPERTS],
+    phi: [f64; EXPERTS],
+    shifted: bool,
+}
+
+/// The value of a window with the logarithms that all experts share.
+struct Value {
+    x: f64,
+    ln_x: f64,
+    ln_below: f64,
+    ln_above: f64,
+    bin: usize,
+}
+
+impl Value {
+    fn new(x: f64) -> Value {
+        let ln_x = if x > 0. { libm::log(x) } else { 0. };
+        let ln_below = if x > 1. { libm::log(x - 0.5) } else { 0. };
+        let ln_above = if x > 0. { libm::log(x + 0.5) } else { 0. };
+        Value { x, ln_x, ln_below, ln_above, bin: bin(x, ln_x) }
+    }
+}
+
+impl<G: Grain> Volume<G> {
+    pub(super) fn new() -> Volume<G> {
+        let zero = G::Single::default();
+        let gain = Gain { calls: zero, season: zero };
+        let horizon =
+            |phi_sum| Horizon { y: zero, m: zero, most: zero, least: zero, phi_sum: G::Single::of(phi_sum), phi_weight: G::Single::of(50.) };
+        Volume {
+            hour_of_week: zeros(),
+            hour_of_day: zeros(),
+            slot_of_day: zeros(),
+            slot_of_hour: zeros(),
+            all: zero,
+            gain,
+            gain_long: gain,
+            ewma: zero,
+            phi_sum: zeros(),
+            phi_weight: zeros(),
+            likelihood: zeros(),
+            histogram: Histogram::new(),
+            histograms_long: [Histogram::new(), Histogram::new(), Histogram::new()],
+            horizons: [horizon(5.), horizon(5.), horizon(2.5)],
+            m6_long: zero,
+        }
+    }
+
+    /// Judges x calls of one window and learns them: the surprises upward and downward for H = 1, 6, 36, 288.
+    pub(super) fn step(&mut self, x: f64, at: &At, shifted: bool) -> ([Seen; 4], [Seen; 4]) {
+        let value = Value::new(x);
+        let expected = self.expect(at, shifted);
+        let experts: [Negative; EXPERTS] = std::array::from_fn(|i| Negative::new(expected.experts[i], expected.phi[i]));
+        let (up, down) = self.judge_window(&value, &expected, &experts);
+        let mut ups = [up, Seen::default(), Seen::default(), Seen::default()];
+        let mut downs = [down, Seen::default(), Seen::default(), Seen::default()];
+        for j in 0..HORIZONS_LONG.len() {
+            (ups[j + 1], downs[j + 1]) = self.step_horizon(j, x, &expected);
+        }
+        self.learn(&value, &expected, &experts, at);
+        (ups, downs)
+    }
+
+    /// Mean calls of one window of the hour of the week, shrunk to the hour of the day and that to the overall mean.
+    fn season(&self, at: &At, shifted: bool) -> (f64, f64, f64) {
+        let mean = (self.all.get() + 0.05) / (geometric(ALL_FADE, at.age) + 1.);
+        let (own, other) = hours_of_day(at);
+        let (own_n, other_n) = at.visits_of_day(DAY_FADE);
+        let k = pseudo_windows(mean);
+        let day_mean = (self.hour_of_day[own].get() + self.hour_of_day[other].get() * 0.1 + k * mean) / (own_n + other_n * 0.1 + k);
+        let k = pseudo_windows(day_mean);
+        let mean_of = |hour: usize, n: f64| (self.hour_of_week[hour].get() + k * day_mean) / (n + k);
+        let season = mean_of(at.hour_of_week, at.visits_of_week(WEEK_FADE));
+        if !shifted {
+            return (season, season, season);
+        }
+        let before = mean_of((at.hour_of_week + 167) % 168, at.visits_of_neighbour(-1, WEEK_FADE));
+        let after = mean_of((at.hour_of_week + 1) % 168, at.visits_of_neighbour(1, WEEK_FADE));
+        (season, season.max(before).max(after), season.min(before).min(after))
+    }
+
+    fn expect(&self, at: &At, shifted: bool) -> Expected {
+        let (season, most, least) = self.season(at, shifted);
+        let gain = (self.gain.calls.get() + 2.) / (self.gain.season.get() + 2.);
+        let gain_long = (self.gain_long.calls.get() + 10.) / (self.gain_long.season.get() + 10.);
+        let slot_of_day_n = geometric(SLOT_OF_DAY_FADE, at.age / super::at::DAY);
+        let slot_of_hour_n = geometric(SLOT_OF_HOUR_FADE, at.age / super::at::HOUR);
+        let experts = [
+            season * gain,
+            (self.ewma.get() + 0.2 * season) / (geometric(EWMA_FADE, at.age) + 0.2),
+            (self.slot_of_day[at.slot_of_day].get() + 0.3 * season) / (slot_of_day_n + 0.3),
+            (self.slot_of_hour[at.slot_of_hour].get() + 0.3 * season) / (slot_of_hour_n + 0.3),
+        ];
+        let phi = if at.age == 0 { PHI_FIRST } else { std::array::from_fn(|i| self.phi(i)) };
+        Expected { season, most, least, gain, gain_long, experts, phi, shifted }
+    }
+
+    fn phi(&self, i: usize) -> f64 {
+        ((self.phi_sum[i].get() + 0.3) / (self.phi_weight[i].get() + 0.5)).clamp(0.003, 8.)
+    }
+
+    /// Shares of the mixture: the softmax of the log likelihoods.
+    fn shares(&self) -> [f64; EXPERTS + 1] {
+        let weights = self.likelihood.map(|v| if v.get() == 0. { 1. } else { libm::exp(v.get()) });
+        let total: f64 = weights.iter().sum();
+        weights.map(|v| 0.96 * v / total + SHARE_LEAST)
+    }
+
+    /// H = 1: the mixture's tails, upward and downward.
+    fn judge_window(&self, value: &Value, expected: &Expected, experts: &[Negative; EXPERTS]) -> (Seen, Seen) {
+        let (x, share) = (value.x, self.shares());
+        let (mut up, mut down, mut weighted) = (0., 0., 0.);
+        for i in 0..EXPERTS {
+            let (m, phi) = (expected.experts[i], expected.phi[i]);
+            let (mut above, mut below) = (experts[i], experts[i]);
+            if expected.shifted {
+                above = Negative::new(m.max(expected.most * expected.gain), phi);
+                below = Negative::new(m.min(expected.least * expected.gain), phi);
+            }
+            up += share[i] * above.p_upper(x, value.ln_below);
+            down += share[i] * below.p_lower(x, value.ln_above);
+            weighted += share[i] * m;
+        }
+        weighted /= share[..EXPERTS].iter().sum::<f64>();
+        let (tail_up, tail_down) = self.histogram.tails(value.bin);
+        up += share[EXPERTS] * tail_up;
+        down += (share[EXPERTS] - SHARE_LEAST + 1e-5) * tail_down;
+        let u = if x > 0. { surprise_of(up) } else { 0. };
+        (upward(u, x, weighted.max(expected.experts[0])), downward(surprise_of(down), x, weighted))
+    }
+
+    /// H = 6, 36, 288: faded sums of what came against those of the season, with its gain.
+    fn step_horizon(&mut self, j: usize, x: f64, expected: &Expected) -> (Seen, Seen) {
+        let (fade, short) = (HORIZONS_LONG[j].fade, j == 0);
+        let c = 1. + fade;
+        let rate = if short { expected.experts[0] } else { expected.season * expected.gain_long };
+        let horizon = &mut self.horizons[j];
+        update(&mut horizon.y, |y| fade * y + x);
+        update(&mut horizon.m, |m| fade * m + rate);
+        update(&mut horizon.most, |m| fade * m + rate * expected.most / expected.season);
+        update(&mut horizon.least, |m| fade * m + rate * expected.least / expected.season);
+        let (y, m, most, least) = (horizon.y.get(), horizon.m.get(), horizon.most.get(), horizon.least.get());
+        let phi = (horizon.phi_sum.get() / horizon.phi_weight.get()).max(1e-4);
+        let ln_y = if y > 0. { libm::log(y) } else { 0. };
+        let z_of = |m: f64| Negative::new(c * m, phi).z(c * y, ln_y + HORIZONS_LONG[j].ln_scale);
+        let mut z = if c * m > 1e-3 || y > 0. { z_of(m) } else { 0. };
+        if z > 0. && most > m {
+            z = z_of(most).max(0.);
+        } else if z < 0. && least < m {
+            z = z_of(least).min(0.);
+        }
+        let (mut m_up, mut m_down) = (m, m);
+        if short {
+            update(&mut self.m6_long, |m| fade * m + expected.season * expected.gain_long);
+            let m6 = self.m6_long.get();
+            let other = if m6 > 1e-3 || y > 0. { z_of(m6) } else { 0. };
+            z = if z > 0. { z.min(other).max(0.) } else { z.max(other).min(0.) };
+            (m_up, m_down) = (m.max(m6), m.min(m6));
+        }
+        let bin_y = bin(8. * y * (1. - fade), ln_y + HORIZONS_LONG[j].ln_bin);
+        let histogram = &mut self.histograms_long[j];
+        let (tail_up, tail_down) = histogram.tails(bin_y);
+        histogram.add(bin_y);
+        let up = if z > 0. { surprise_of(upper_tail(z) + 0.005 * tail_up) } else { 0. };
+        let down = if z < 0. { surprise_of(upper_tail(-z) + 1e-5 * tail_down) } else { 0. };
+        (upward(up, y, m_up), downward(down, y, m_down))
+    }
+
+    fn learn(&mut self, value: &Value, expected: &Expected, experts: &[Negative; EXPERTS], at: &At) {
+        let x = value.x;
+        self.learn_experts(value, &expected.experts, experts);
+        for j in 0..HORIZONS_LONG.len() {
+            self.learn_horizon(j);
+        }
+        let sd = |i: usize| (expected.experts[i] + self.phi(i) * expected.experts[i] * expected.experts[i]).sqrt();
+        let most = (0..EXPERTS).map(|i| expected.experts[i] + 4. * sd(i)).fold(2., f64::max);
+        let clipped = x.min(most);
+        let (own, _) = hours_of_day(at);
+        let new_visit = at.slot_of_hour == 0;
+        update(&mut self.all, |v| v * ALL_FADE + clipped);
+        update(&mut self.hour_of_week[at.hour_of_week], |v| if new_visit { v * WEEK_FADE + clipped } else { v + clipped });
+        update(&mut self.hour_of_day[own], |v| if new_visit { v * DAY_FADE + clipped } else { v + clipped });
+        update(&mut self.slot_of_day[at.slot_of_day], |v| SLOT_OF_DAY_FADE * v + x);
+        update(&mut self.slot_of_hour[at.slot_of_hour], |v| SLOT_OF_HOUR_FADE * v + x);
+        for (gain, fade) in [(&mut self.gain, GAIN_FADE), (&mut self.gain_long, GAIN_LONG_FADE)] {
+            update(&mut gain.calls, |v| v * fade + clipped);
+            update(&mut gain.season, |v| v * fade + expected.season);
+        }
+        update(&mut self.ewma, |v| v * EWMA_FADE + clipped);
+        self.histogram.add(value.bin);
+    }
+
+    /// Likelihoods and dispersions.
+    fn learn_experts(&mut self, value: &Value, means: &[f64; EXPERTS], experts: &[Negative; EXPERTS]) {
+        let mut likelihood = self.likelihood.map(|v| 0.99 * v.get());
+        likelihood[EXPERTS] += libm::log(self.histogram.density(value.bin)).max(-12.);
+        for i in 0..EXPERTS {
+            let (m, e) = (means[i], value.x - means[i]);
+            likelihood[i] += experts[i].ln_density(value.x, value.ln_x).max(-12.);
+            let norm = (m + 1.) * (m + 1.);
+            update(&mut self.phi_sum[i], |v| v * 0.9995 + ((e * e - m) / norm).min(25.));
+            update(&mut self.phi_weight[i], |v| v * 0.9995 + m * m / norm);
+        }
+        let top = likelihood.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        self.likelihood = likelihood.map(|v| G::Single::of((v - top).max(-20.)));
+    }
+
+    fn learn_horizon(&mut self, j: usize) {
+        let (c, horizon) = (1. + HORIZONS_LONG[j].fade, &mut self.horizons[j]);
+        let (y, m) = (c * horizon.y.get(), c * horizon.m.get());
+        if m <= 0.5 {
+            return;
+        }
+        let weight = m / (m + 5.);
+        let excess = (((y - m) * (y - m) - m) / (m * m)).clamp(-1., 4.);
+        update(&mut horizon.phi_weight, |v| v * 0.9998 + weight);
+        let least = 0.0005 * horizon.phi_weight.get();
+        update(&mut horizon.phi_sum, |v| (v * 0.9998 + weight * excess).max(least));
+    }
+}
+
+fn hours_of_day(at: &At) -> (usize, usize) {
+    let offset = if at.weekend { 24 } else { 0 };
+    (offset + at.hour_of_day, 24 - offset + at.hour_of_day)
+}
+
+/// Windows of prior that a seasonal mean gets: the rarer the calls, the more.
+fn pseudo_windows(mean: f64) -> f64 {
+    (6. / (mean + 1e-3)).clamp(12., 2000.)
+}
+
+fn upward(u: f64, y: f64, m: f64) -> Seen {
+    Seen::new(u, VOLUME_UP.hold(|g| y >= g.factor * m && y - m >= g.amount), y, m)
+}
+
+fn downward(u: f64, y: f64, m: f64) -> Seen {
+    Seen::new(u, VOLUME_DOWN.hold(|g| y <= g.factor * m && m - y >= g.amount), y, m)
+}
+
+const BINS: usize = 64;
+/// After 30 days of windows a histogram is halved.
+const HISTOGRAM_WINDOWS: f64 = 30. * 288.;
+
+/// Widths of the bins: 1 up to 3, then the size of half octaves.
+const WIDTHS: [f64; BINS] = {
+    let (mut widths, mut b, mut octave) = ([1.; BINS], 4, 4.);
+    while b < BINS {
+        let start = if b % 2 == 0 { octave } else { octave * std::f64::consts::SQRT_2 };
+        widths[b] = if start * 0.414 > 1. { start * 0.414 } else { 1. };
+        octave = if b % 2 == 1 { octave * 2. } else { octave };
+        b += 1;
+    }
+    widths
+};
+
+/// The bin of x: 0 to 3, then half octaves. `ln_x` is looked at from 4 on.
+fn bin(x: f64, ln_x: f64) -> usize {
+    if x < 4. { x as usize } else { (4 + (2. * (ln_x / std::f64::consts::LN_2 - 2.) + 1e-9) as usize).min(BINS - 1) }
+}
+
+/// How often each size was seen, in 64 bins.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Histogram<G: Grain> {
+    pub(super) counts: [G::Count; BINS],
+    pub(super) total: G::Single,
+}
+
+impl<G: Grain> Histogram<G> {
+    fn new() -> Histogram<G> {
+        Histogram { counts: zeros(), total: G::Single::default() }
+    }
+
+    /// P(bin >= b), P(bin <= b)
+    fn tails(&self, b: usize) -> (f64, f64) {
+        let up: f64 = self.counts[b..].iter().map(|n| n.get()).sum();
+        let total = self.total.get();
+        ((up + 0.01) / (total + 1.), (total - up + self.counts[b].get() + 0.01) / (total + 1.))
+    }
+
+    fn density(&self, b: usize) -> f64 {
+        (self.counts[b].get() + 0.02) / (self.total.get() + 1.) / WIDTHS[b]
+    }
+
+    fn add(&mut self, b: usize) {
+        update(&mut self.counts[b], |n| n + 1.);
+        update(&mut self.total, |n| n + 1.);
+        if self.total.get() > HISTOGRAM_WINDOWS {
+            for n in &mut self.counts {
+                update(n, |n| n * 0.5);
+            }
+            // The sum of what the cells kept, so that a tail never exceeds 1.
+            self.total = G::Single::of(self.counts.iter().map(|n| n.get()).sum());
+        }
+    }
+}
