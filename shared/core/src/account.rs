@@ -165,9 +165,8 @@ impl Account {
         if s.format != 1 {
             return None;
         }
-        let kind = |flows: &[u8], peers: &[u8]| {
-            Some(Kind { flows: new_flow::Account::decode(flows).ok()?, peers: Peers::decode(peers).ok()? })
-        };
+        let kind =
+            |flows: &[u8], peers: &[u8]| Some(Kind { flows: new_flow::Account::decode(flows).ok()?, peers: Peers::decode(peers).ok()? });
         Some(Account {
             first: WindowId(s.windows[0]),
             last: WindowId(s.windows[1]),

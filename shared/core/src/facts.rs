@@ -242,12 +242,23 @@ fn durations(facts: &mut Facts, folded: &Folded, memory_mb: f64) {
         if *duration > 0 {
             facts.durations.push((ms(*duration), 1));
         }
-        let cost_ms = if *billed > 0 { ms(*billed) } else if *duration > 0 { ms(*duration) } else { 0.0 };
+        let cost_ms = if *billed > 0 {
+            ms(*billed)
+        } else if *duration > 0 {
+            ms(*duration)
+        } else {
+            0.0
+        };
         facts.cost_usd += cost_ms / 1000.0 * memory_mb / 1024.0 * DOLLARS_PER_GB_SECOND;
     }
 }
 
-fn flow(facts: &mut Facts, folded: &Folded, (service, action, target, outcome): (&str, &str, Option<&Target<'static>>, Outcome), span: Span) {
+fn flow(
+    facts: &mut Facts,
+    folded: &Folded,
+    (service, action, target, outcome): (&str, &str, Option<&Target<'static>>, Outcome),
+    span: Span,
+) {
     let same = |f: &FlowFact| f.service == service && f.action == action && f.target.as_ref() == target;
     let denied = if outcome == Outcome::Denied { folded.count() } else { 0 };
     let permitted = folded.count() - denied;

@@ -4,7 +4,6 @@
 /// stands in the first few.
 pub const RESOURCES_MAX: usize = 16;
 
-<<<<<<< HEAD
 /// Targets of one call: a transaction may name 100 tables, but a flow graph learns nothing more from them.
 pub const TARGETS_MAX: usize = 16;
 
@@ -41,7 +40,7 @@ pub const FINDINGS_PER_INCIDENT_MAX: usize = 64;
 /// Open incidents of one account: at the budget of two a week some two are open; an account in which a thousand are has
 /// one problem that the first thousand tell.
 pub const INCIDENTS_OPEN_MAX: usize = 1_000;
-=======
+
 /// Inflated bytes of one file: CloudTrail cuts its files at 50 MB before gzip, exports of log groups are some 100 MB; a
 /// gzip bomb may claim a thousand times its size. What lies behind is a reject.
 pub const INFLATED_BYTES_MAX: usize = 256 << 20;
@@ -78,4 +77,3 @@ pub const PROBED_LINES_MAX: usize = 100;
 
 /// Rows of a table that never end (an open quote) and after which reading starts again at the next line.
 pub const TABLE_RESTARTS_MAX: u32 = 16;
->>>>>>> w-decode

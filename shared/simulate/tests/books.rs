@@ -142,12 +142,20 @@ fn measure() {
     eprintln!("{:?}", t.elapsed());
     eprintln!("{:?} trail files {}", run.written, run.files.keys().filter(|k| k.starts_with("AWS")).count());
     let mut per: BTreeMap<String, u32> = BTreeMap::new();
-    for k in run.files.keys() { *per.entry(k.split('/').nth(1).unwrap_or("").to_string()).or_default() += 1; }
+    for k in run.files.keys() {
+        *per.entry(k.split('/').nth(1).unwrap_or("").to_string()).or_default() += 1;
+    }
     eprintln!("{per:?} bytes {}", run.files.values().map(|f| f.0.len()).sum::<usize>());
     for (k, t) in first_seen(&run.records()) {
-        if t.as_str() > "2025-09-08" { eprintln!("{t} {k}"); }
+        if t.as_str() > "2025-09-08" {
+            eprintln!("{t} {k}");
+        }
     }
     let mut names: BTreeMap<String, u32> = BTreeMap::new();
-    for (_, r) in run.records() { *names.entry(format!("{} {}", actor(&r).rsplit(':').next().unwrap(), r["eventName"].as_str().unwrap())).or_default() += 1; }
-    for (k, n) in names { eprintln!("{n} {k}"); }
+    for (_, r) in run.records() {
+        *names.entry(format!("{} {}", actor(&r).rsplit(':').next().unwrap(), r["eventName"].as_str().unwrap())).or_default() += 1;
+    }
+    for (k, n) in names {
+        eprintln!("{n} {k}");
+    }
 }

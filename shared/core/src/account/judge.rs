@@ -228,14 +228,7 @@ impl Account {
     }
 
     /// What was said of an entity's rates, as findings; its peers learn.
-    fn tell(
-        &mut self,
-        judging: &Judging<'_>,
-        entity: &Entity,
-        baseline: &mut Baseline,
-        facts: Option<&Facts>,
-        said: Said,
-    ) -> Vec<Finding> {
+    fn tell(&mut self, judging: &Judging<'_>, entity: &Entity, baseline: &mut Baseline, facts: Option<&Facts>, said: Said) -> Vec<Finding> {
         for day in &said.days {
             self.kind_mut(entity).peers.add(day);
         }

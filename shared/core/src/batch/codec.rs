@@ -226,12 +226,9 @@ fn subject(reader: &mut Reader<'_>, names: &[&str], class: Class) -> Option<Subj
     let account = name(reader, names)?;
     let actor = match reader.get()? {
         0 => Actor::Function(name(reader, names)?),
-        tag @ (1 | 2) => Actor::Named {
-            account: name(reader, names)?,
-            region: name(reader, names)?,
-            name: name(reader, names)?,
-            assumed: tag == 2,
-        },
+        tag @ (1 | 2) => {
+            Actor::Named { account: name(reader, names)?, region: name(reader, names)?, name: name(reader, names)?, assumed: tag == 2 }
+        }
         3 => Actor::Session { role: name(reader, names)?, session: name(reader, names)? },
         4 => Actor::Principal(name(reader, names)?),
         5 => Actor::Source(name(reader, names)?),
@@ -304,7 +301,13 @@ mod tests {
             0 => What::Seen,
             1 => What::Invocation { memory_mb: 128, cold: n > 100 },
             2 => What::Flow { service: "s3".into(), action: "GetObject".into(), target: Some(target), outcome: Outcome::Denied },
-            _ => What::Change { kind: ChangeKind::Resource, target: target.clone(), role: "".into(), stack: name.into(), grants: vec![target] },
+            _ => What::Change {
+                kind: ChangeKind::Resource,
+                target: target.clone(),
+                role: "".into(),
+                stack: name.into(),
+                grants: vec![target],
+            },
         };
         Observation {
             subject: Subject {

@@ -77,7 +77,9 @@ pub fn fold_name(name: &str) -> &str {
     let digits = |s: &[u8]| s.iter().all(u8::is_ascii_digit);
     match (dated(8), dated(10)) {
         (Some(start), _) if digits(&b[start..end]) => &name[..start],
-        (_, Some(start)) if b[start..end].iter().enumerate().all(|(i, c)| if i == 4 || i == 7 { *c == b'_' } else { c.is_ascii_digit() }) => {
+        (_, Some(start))
+            if b[start..end].iter().enumerate().all(|(i, c)| if i == 4 || i == 7 { *c == b'_' } else { c.is_ascii_digit() }) =>
+        {
             &name[..start]
         }
         _ => name,

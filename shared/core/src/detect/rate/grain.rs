@@ -181,7 +181,10 @@ mod tests {
     fn extremes_stay_numbers() {
         for value in [0., -1., f64::NAN, f64::INFINITY, 1e300, f64::MIN_POSITIVE] {
             assert!(Sum::of(value).get().is_finite() && Sum::of(value).get() >= 0., "{value}");
-            assert!(Offset::of(value).get().is_finite() && Level::of(value).get().is_finite() && Count::of(value).get().is_finite(), "{value}");
+            assert!(
+                Offset::of(value).get().is_finite() && Level::of(value).get().is_finite() && Count::of(value).get().is_finite(),
+                "{value}"
+            );
         }
     }
 }

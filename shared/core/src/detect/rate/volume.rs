@@ -103,8 +103,14 @@ impl<G: Grain> Volume<G> {
     pub(super) fn new() -> Volume<G> {
         let zero = G::Single::default();
         let gain = Gain { calls: zero, season: zero };
-        let horizon =
-            |phi_sum| Horizon { y: zero, m: zero, most: zero, least: zero, phi_sum: G::Single::of(phi_sum), phi_weight: G::Single::of(50.) };
+        let horizon = |phi_sum| Horizon {
+            y: zero,
+            m: zero,
+            most: zero,
+            least: zero,
+            phi_sum: G::Single::of(phi_sum),
+            phi_weight: G::Single::of(50.),
+        };
         Volume {
             hour_of_week: zeros(),
             hour_of_day: zeros(),
