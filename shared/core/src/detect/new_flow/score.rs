@@ -165,28 +165,32 @@ pub struct Usual {
 impl Account {
     /// Scores a flow at its first sight, at `t_days` since install; `None` if it is none, or if the actor was never made
     /// known (then [`Overflow`](super::Overflow) counts it). An allowed and a denied call are two flows until the flow is
-    /// learnt. The account stays as it is till [`Account::close_window`].
+    /// learnt. Nothing is learnt till [`Account::close_window`].
     pub fn flow(&mut self, t_days: f64, actor: &str, verb: Verb, target: &Target, denied: bool, budget: &Budget) -> Option<Scored> {
         let Some(place) = self.actors.get(actor).copied() else {
             count(&mut self.state.overflow.unknown_actors);
             return None;
         };
-        if self.targets.get(target.id).is_some_and(|x| self.is_settled(place, verb, *x) || (denied && self.was_denied(place, verb, *x))) {
-            return None;
-        }
-        let key = (place, target.id.to_owned(), verb, denied);
-        if self.state.waiting.contains_key(&key) {
-            return None;
-        }
-        let t = day(t_days);
-        let scored = self.score(t, place, verb, target, denied, budget)?;
+        let scored = self.peek(t_days, actor, verb, target, denied, budget)?;
         if self.state.waiting.len() < WAITING_MAX && target.id.len() <= ID_BYTES_MAX {
             let (far, stack) = (scored.relation.is_far(), target.stack.map(|s| cut(s, NAME_BYTES_MAX).to_owned()));
-            self.state.waiting.insert(key, Waiting { day: t, stack, score: scored.score, far, alert: scored.alert });
+            let flow = Waiting { day: day(t_days), stack, score: scored.score, far, alert: scored.alert };
+            self.state.waiting.insert((place, target.id.to_owned(), verb, denied), flow);
         } else {
             count(&mut self.state.overflow.waiting);
         }
         Some(scored)
+    }
+
+    /// What [`Account::flow`] would say, without a trace: for a window that is still open.
+    pub fn peek(&self, t_days: f64, actor: &str, verb: Verb, target: &Target, denied: bool, budget: &Budget) -> Option<Scored> {
+        let place = self.actors.get(actor).copied()?;
+        let settled = |x: &u32| self.is_settled(place, verb, *x) || (denied && self.was_denied(place, verb, *x));
+        if self.targets.get(target.id).is_some_and(settled) || self.state.waiting.contains_key(&(place, target.id.to_owned(), verb, denied))
+        {
+            return None;
+        }
+        self.score(day(t_days), place, verb, target, denied, budget)
     }
 
     fn was_denied(&self, actor: u32, verb: Verb, target: u32) -> bool {
