@@ -139,7 +139,7 @@ impl Account {
     /// Whether so many other functions are low that this one's low volume is the account's news.
     fn is_low_without(&self, entity: &Entity) -> bool {
         let others = self.low.len() - usize::from(self.low.contains(&entity.id));
-        others >= LOW_OTHERS && others as f64 >= LOW_SHARE * self.functions.flows.actors() as f64
+        others >= LOW_OTHERS && others as f64 >= LOW_SHARE * self.functions.flows.len() as f64
     }
 
     /// The bytes to store.

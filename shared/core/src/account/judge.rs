@@ -106,6 +106,13 @@ impl Account {
             for change in facts.changes.iter().filter(|c| c.kind.is_deployment()) {
                 flows.deploy(t, &entity.id, &change.by.id);
             }
+            // Names are counted before any flow is scored: how rare a word is must not depend on the order of flows.
+            for flow in &facts.flows {
+                let (id, name) = (flow.target_id(), target_name(flow));
+                if !flows.is_known(&entity.id, flow.verb, &id) {
+                    flows.resource(t, &id, name, false);
+                }
+            }
             if let Some(baseline) = baselines.get_mut(entity) {
                 facts.changes.iter().for_each(|c| baseline.changed(c.at.at, words(c)));
             }
@@ -148,16 +155,13 @@ impl Account {
             }
             let outside = flow.target.as_ref().is_some_and(|target| is_outside(target, &account));
             let stack = self.stacks.get(&id).cloned();
-            let name = flow.target.as_ref().map_or(flow.service.as_str(), |target| &target.name);
-            let target = Target { id: &id, name, stack: stack.as_deref(), outside };
+            let target = Target { id: &id, name: target_name(flow), stack: stack.as_deref(), outside };
             let budget = Budget { alerts_per_week: judging.config.alerts_per_week() / 2.0 };
             for (n, denied) in [(flow.permitted, false), (flow.denied, true)] {
                 if n == 0 {
                     continue;
                 }
-                let flows = &mut self.kind_mut(entity).flows;
-                flows.resource(t, &id, name, false);
-                match flows.flow(t, &entity.id, flow.verb, &target, denied, &budget) {
+                match self.kind_mut(entity).flows.flow(t, &entity.id, flow.verb, &target, denied, &budget) {
                     Some(scored) => self.sight(judging, (entity, baseline), (flow, n, denied, outside), &scored, out),
                     None => out.again.push(again(n, denied)),
                 }
@@ -242,7 +246,7 @@ impl Account {
         if judging.learn_only {
             return Vec::new();
         }
-        let entities = self.kind(entity).flows.actors() as f64;
+        let entities = self.kind(entity).flows.len() as f64;
         let least = threshold(entities, judging.config.alerts_per_week() / 2.0);
         let loud = said.scores.iter().filter(|s| s.digest.max(s.slack) >= least);
         loud.map(|score| {
@@ -254,7 +258,7 @@ impl Account {
 
     fn end_window(&mut self, judging: &Judging<'_>, out: &mut Judgement) {
         let quiet = self.low.len() as u64;
-        let others = (quiet as f64 - 1.0) >= super::LOW_SHARE * self.functions.flows.actors() as f64;
+        let others = (quiet as f64 - 1.0) >= super::LOW_SHARE * self.functions.flows.len() as f64;
         if judging.learn_only || quiet < QUIET_TOGETHER || !others {
             return;
         }
@@ -279,6 +283,10 @@ impl Account {
 fn flow_subject(flow: &FlowFact, denied: bool) -> String {
     let denied = if denied { " denied" } else { "" };
     format!("flow {}:{} {}{denied}", flow.service, flow.action, flow.target_id())
+}
+
+fn target_name(flow: &FlowFact) -> &str {
+    flow.target.as_ref().map_or(flow.service.as_str(), |target| &target.name)
 }
 
 fn words(change: &ChangeFact) -> String {

@@ -212,6 +212,16 @@ impl Account {
         self.is_settled(*actor, verb, *target)
     }
 
+    /// N: how many actors there are.
+    pub fn len(&self) -> usize {
+        self.state.actors.len()
+    }
+
+    /// Whether no actor was ever made known.
+    pub fn is_empty(&self) -> bool {
+        self.state.actors.is_empty()
+    }
+
     /// What was left out at caps since the account began.
     pub fn overflow(&self) -> Overflow {
         self.state.overflow
