@@ -53,8 +53,8 @@ pub(super) struct PerCall<G: Grain> {
     pub(super) slow_n: G::Single,
     pub(super) fast: G::Single,
     pub(super) fast_n: G::Single,
-    pub(super) hour: [G::Sum; 24],
-    pub(super) hour_n: [G::Sum; 24],
+    pub(super) hour: [G::Mean; 24],
+    pub(super) hour_n: [G::Mean; 24],
     pub(super) horizons: [Horizon<G>; 3],
 }
 

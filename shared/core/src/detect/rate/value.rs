@@ -48,8 +48,8 @@ pub(super) struct PerCallValue<G: Grain> {
     pub(super) slow_n: G::Single,
     pub(super) fast: G::Single,
     pub(super) fast_n: G::Single,
-    pub(super) hour: [G::Offset; 24],
-    pub(super) hour_n: [G::Sum; 24],
+    pub(super) hour: [G::Mean; 24],
+    pub(super) hour_n: [G::Mean; 24],
     /// Sums of 1, x, x^2, e^2, e^2 x with x = 1/calls.
     pub(super) regression: [G::Single; 5],
     pub(super) horizons: [Horizon<G>; 2],
