@@ -44,6 +44,11 @@ impl Fit {
         }
         std::f64::consts::LN_2 + self.shape * libm::log1p((u - self.median) / self.scale)
     }
+
+    /// A surprise whose score is surely below the given one, of at least ln 2.
+    pub(super) fn below(&self, score: f64) -> f64 {
+        (self.median + self.scale * libm::expm1((score - std::f64::consts::LN_2) / self.shape)) * (1. - 1e-9)
+    }
 }
 
 /// 35 daily maxima of one statistic.
@@ -63,6 +68,12 @@ impl<G: Grain> Ring<G> {
         Ring { days: zeros(), len: 0, at: 0, today: G::Level::default(), fit: None }
     }
 
+    /// The surprise up to which this window changes nothing here; none in the last window of a day, which the first of
+    /// the next day looks back at.
+    pub(super) fn floor(&self, day_ends: bool) -> f64 {
+        if day_ends { f64::NEG_INFINITY } else { self.today.get() }
+    }
+
     pub(super) fn see(&mut self, u: f64) {
         if u > self.today.get() {
             self.today = G::Level::of(u);
@@ -76,6 +87,11 @@ impl<G: Grain> Ring<G> {
             None if day >= 1 => (u - UNFITTED).max(0.),
             None => 0.,
         }
+    }
+
+    /// A surprise whose score is surely below the given one.
+    pub(super) fn below(&self, score: f64, peers: Option<Fit>) -> f64 {
+        self.fit.or(peers).map_or(score + UNFITTED, |fit| fit.below(score))
     }
 
     /// Ends a day, `day` counted from that of the first window, and hands out its maximum.
