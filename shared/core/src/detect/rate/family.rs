@@ -8,13 +8,11 @@
 use super::at::At;
 use super::grain::{Cell, Grain, zeros};
 use super::peers::{PEER_DAYS, Peers};
-use super::ring::Ring;
+use super::ring::{LOW_SCORE, Ring};
 use super::{Family, Score, Seen};
 
 /// Windows in which low volume must have had a Slack score: this and four before.
 const LOW_WINDOWS: usize = 4;
-/// An ungated low score from which an entity counts for the account rule.
-const LOW_SCORE: f64 = 4.;
 /// Windows for which it counts: 6 hours.
 const LOW_AGE: u8 = 72;
 
@@ -129,7 +127,7 @@ impl<G: Grain> Low<G> {
     pub(super) fn floors(&self, at: &At, peers: Option<&Peers>) -> [f64; 4] {
         std::array::from_fn(|j| {
             let ring = &self.rings[j];
-            ring.floor(at.day_ends()).min(ring.below(LOW_SCORE, peers.and_then(|peers| peers.fit(Family::VolumeDown.kind() + j))))
+            ring.floor(at.day_ends()).min(ring.below_low(peers.and_then(|peers| peers.fit(Family::VolumeDown.kind() + j))))
         })
     }
 

@@ -15,12 +15,17 @@ const WARM_DAYS: u32 = 2;
 /// Nats that a surprise loses where no fit is known: a day has 288 windows, and e^6 is 403.
 const UNFITTED: f64 = 6.;
 
+/// An ungated low score from which an entity counts for the account rule.
+pub(super) const LOW_SCORE: f64 = 4.;
+
 /// A fitted tail of daily maxima.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Fit {
     median: f64,
     shape: f64,
     scale: f64,
+    /// A surprise whose score is surely below [`LOW_SCORE`].
+    below_low: f64,
 }
 
 impl Fit {
@@ -34,7 +39,9 @@ impl Fit {
             over += 1.;
             sum += v - median;
         }
-        Some(Fit { median, shape: over + 6., scale: sum + 3. })
+        let (shape, scale) = (over + 6., sum + 3.);
+        let below_low = (median + scale * libm::expm1((LOW_SCORE - std::f64::consts::LN_2) / shape)) * (1. - 1e-9);
+        Some(Fit { median, shape, scale, below_low })
     }
 
     /// ln of the return period in days.
@@ -43,11 +50,6 @@ impl Fit {
             return 0.;
         }
         std::f64::consts::LN_2 + self.shape * libm::log1p((u - self.median) / self.scale)
-    }
-
-    /// A surprise whose score is surely below the given one, of at least ln 2.
-    pub(super) fn below(&self, score: f64) -> f64 {
-        (self.median + self.scale * libm::expm1((score - std::f64::consts::LN_2) / self.shape)) * (1. - 1e-9)
     }
 }
 
@@ -89,9 +91,9 @@ impl<G: Grain> Ring<G> {
         }
     }
 
-    /// A surprise whose score is surely below the given one.
-    pub(super) fn below(&self, score: f64, peers: Option<Fit>) -> f64 {
-        self.fit.or(peers).map_or(score + UNFITTED, |fit| fit.below(score))
+    /// A surprise whose score is surely below [`LOW_SCORE`].
+    pub(super) fn below_low(&self, peers: Option<Fit>) -> f64 {
+        self.fit.or(peers).map_or(LOW_SCORE + UNFITTED - 1e-6, |fit| fit.below_low)
     }
 
     /// Ends a day, `day` counted from that of the first window, and hands out its maximum.

@@ -68,7 +68,7 @@ impl<G: Grain> Slow<G> {
         }
         self.week[i] = self.today;
         let last = self.last_week();
-        if self.days % 7 == 0 {
+        if self.days.is_multiple_of(7) {
             self.close_week(last);
         }
         (self.now, self.held) = (zeros(), false);

@@ -70,7 +70,7 @@ struct Deviation {
     e1: f64,
     sd: f64,
     z1: f64,
-    /// exp(base)
+    /// exp(base), where it is added up; else 0.
     expected: f64,
 }
 
@@ -141,7 +141,8 @@ impl<G: Grain> PerCallValue<G> {
         let e = ln_value - base;
         let e1 = e.min(ln_value - fast);
         let sd = self.sd(1. / n);
-        Deviation { value, n, ln_value, slow, base, e, e1, sd, z1: e1 / sd, expected: libm::exp(base) }
+        let expected = if nature == Nature::Duration { 0. } else { libm::exp(base) };
+        Deviation { value, n, ln_value, slow, base, e, e1, sd, z1: e1 / sd, expected }
     }
 
     /// H = 6, 36: the mean z of the windows with calls, over its learnt spread.
@@ -169,13 +170,13 @@ impl<G: Grain> PerCallValue<G> {
             off && n >= g.least
                 && g.amount
                     <= match nature {
-                        Nature::Duration => beyond(seen.expected, value / expected),
+                        Nature::Duration => beyond(seen.base, value / expected),
                         Nature::Dollars => (value - expected) * (1. - fade) * f64::from(DAY),
                         Nature::Bytes => value - expected,
                     }
         });
         let numbers = match held.0 && duration {
-            true => (seen.expected + beyond(seen.expected, value / expected), seen.expected),
+            true => (libm::exp(seen.base + value / expected), libm::exp(seen.base)),
             false => (value, expected),
         };
         Seen::new(surprise_above(floor, z, held.0), held, numbers.0, numbers.1)
@@ -214,7 +215,7 @@ impl<G: Grain> PerCallValue<G> {
 /// H = 1.
 fn one_window(seen: &Deviation, nature: Nature, gates: &Gates, floor: f64) -> Seen {
     let (observed, expected) = match nature {
-        Nature::Duration => (seen.value, seen.expected),
+        Nature::Duration => (seen.value, 0.),
         Nature::Dollars | Nature::Bytes => (seen.value, seen.n * seen.expected),
     };
     let held = gates.hold(|g| {
@@ -222,11 +223,12 @@ fn one_window(seen: &Deviation, nature: Nature, gates: &Gates, floor: f64) -> Se
             && seen.n >= g.least
             && g.amount
                 <= match nature {
-                    Nature::Duration => beyond(seen.expected, seen.e1),
+                    Nature::Duration => beyond(seen.base, seen.e1),
                     Nature::Dollars => (observed - expected) * f64::from(DAY),
                     Nature::Bytes => observed - expected,
                 }
     });
+    let expected = if held.0 && nature == Nature::Duration { libm::exp(seen.base) } else { expected };
     Seen::new(surprise_above(floor, seen.z1, held.0), held, observed, expected)
 }
 
@@ -235,7 +237,7 @@ fn surprise_above(floor: f64, z: f64, held: bool) -> f64 {
     if z <= 0. || !held && surprise_most(z * z) <= floor { 0. } else { surprise(z) }
 }
 
-/// How far a value e above `expected` (in logarithms) lies beyond it.
-fn beyond(expected: f64, e: f64) -> f64 {
-    expected * (libm::exp(e.min(20.)) - 1.)
+/// How far a value lies beyond exp(base) if its logarithm lies e above.
+fn beyond(base: f64, e: f64) -> f64 {
+    libm::exp(base) * (libm::exp(e.min(20.)) - 1.)
 }

@@ -5,7 +5,7 @@
 //! stand in `DETECTION.md`, "Counts: mixture of experts, tails, horizons, calibration". The mixture is deliberately not
 //! trained: weights follow the likelihood, all constants are fixed.
 
-use super::at::{At, geometric};
+use super::at::{At, DAY, HOUR, geometric};
 use super::gate::{VOLUME_DOWN, VOLUME_UP};
 use super::grain::{Cell, Grain, update, zeros};
 use super::tail::{Negative, count_z2_most, surprise_most, surprise_of, upper_tail};
@@ -17,6 +17,8 @@ const SLOT_OF_DAY_FADE: f64 = 0.9;
 const SLOT_OF_HOUR_FADE: f64 = 0.98;
 const ALL_FADE: f64 = 0.99983;
 const EWMA_FADE: f64 = 0.84;
+/// Windows after which the weight of that mean is what it will be for ever, to the last bit but one.
+const EWMA_LONG: u32 = 255;
 /// Half-life of 3 hours, and 4 days.
 const GAIN_FADE: f64 = 0.981;
 const GAIN_LONG_FADE: f64 = 0.9994;
@@ -54,6 +56,9 @@ pub(super) struct Volume<G: Grain> {
     pub(super) slot_of_day: [G::Sum; 288],
     pub(super) slot_of_hour: [G::Single; 12],
     pub(super) all: G::Single,
+    /// Windows folded into `all`, and into each slot of the hour.
+    pub(super) all_n: G::Single,
+    pub(super) slot_of_hour_n: G::Single,
     pub(super) gain: Gain<G>,
     pub(super) gain_long: Gain<G>,
     pub(super) ewma: G::Single,
@@ -113,6 +118,8 @@ impl<G: Grain> Volume<G> {
             slot_of_day: zeros(),
             slot_of_hour: zeros(),
             all: zero,
+            all_n: zero,
+            slot_of_hour_n: zero,
             gain,
             gain_long: gain,
             ewma: zero,
@@ -143,7 +150,7 @@ impl<G: Grain> Volume<G> {
 
     /// Mean calls of one window of the hour of the week, shrunk to the hour of the day and that to the overall mean.
     fn season(&self, at: &At, shifted: bool) -> (f64, f64, f64) {
-        let mean = (self.all.get() + 0.05) / (geometric(ALL_FADE, at.age) + 1.);
+        let mean = (self.all.get() + 0.05) / (self.all_n.get() + 1.);
         let (own, other) = hours_of_day(at);
         let (own_n, other_n) = at.visits_of_day(DAY_FADE);
         let k = pseudo_windows(mean);
@@ -163,11 +170,11 @@ impl<G: Grain> Volume<G> {
         let (season, most, least) = self.season(at, shifted);
         let gain = (self.gain.calls.get() + 2.) / (self.gain.season.get() + 2.);
         let gain_long = (self.gain_long.calls.get() + 10.) / (self.gain_long.season.get() + 10.);
-        let slot_of_day_n = geometric(SLOT_OF_DAY_FADE, at.age / super::at::DAY);
-        let slot_of_hour_n = geometric(SLOT_OF_HOUR_FADE, at.age / super::at::HOUR);
+        let slot_of_day_n = geometric(SLOT_OF_DAY_FADE, at.age / DAY);
+        let slot_of_hour_n = self.slot_of_hour_n.get();
         let experts = [
             season * gain,
-            (self.ewma.get() + 0.2 * season) / (geometric(EWMA_FADE, at.age) + 0.2),
+            (self.ewma.get() + 0.2 * season) / (geometric(EWMA_FADE, at.age.min(EWMA_LONG)) + 0.2),
             (self.slot_of_day[at.slot_of_day].get() + 0.3 * season) / (slot_of_day_n + 0.3),
             (self.slot_of_hour[at.slot_of_hour].get() + 0.3 * season) / (slot_of_hour_n + 0.3),
         ];
@@ -273,6 +280,10 @@ impl<G: Grain> Volume<G> {
         let (own, _) = hours_of_day(at);
         let new_visit = at.slot_of_hour == 0;
         update(&mut self.all, |v| v * ALL_FADE + clipped);
+        update(&mut self.all_n, |v| v * ALL_FADE + 1.);
+        if (at.age + 1).is_multiple_of(HOUR) {
+            update(&mut self.slot_of_hour_n, |v| v * SLOT_OF_HOUR_FADE + 1.);
+        }
         update(&mut self.hour_of_week[at.hour_of_week], |v| if new_visit { v * WEEK_FADE + clipped } else { v + clipped });
         update(&mut self.hour_of_day[own], |v| if new_visit { v * DAY_FADE + clipped } else { v + clipped });
         update(&mut self.slot_of_day[at.slot_of_day], |v| SLOT_OF_DAY_FADE * v + x);
@@ -390,7 +401,7 @@ const WIDTHS: [f64; BINS] = {
 };
 
 /// Where half octaves begin: sqrt 2 and 2, less a hair, so that a rounded power of 2 is one.
-const HALF_OCTAVES: [f64; 2] = [1.414_213_561_882_966_2, 1.999_999_999_306_853];
+const HALF_OCTAVES: [f64; 2] = [1.414_213_561_882_966, 1.999_999_999_306_852_7];
 
 /// The bin of x: 0 to 3, then half octaves, 4 + floor(2 log2(x/4)), read off the float's exponent.
 fn bin(x: f64) -> usize {
