@@ -26,6 +26,11 @@ pub(super) fn read(reader: &mut Reader<'_>, text: &str) {
     }
 }
 
+/// Parses the object at a position; the position behind it. (Arrays would be read as an object's fields in order.)
+pub(super) fn object<'a, T: Deserialize<'a>>(text: &'a str, pos: usize) -> Result<(T, usize), RejectReason> {
+    if byte(text, pos) == b'{' { parse(text, pos) } else { Err(RejectReason::NotARecord) }
+}
+
 /// Parses the value at a position; the position behind it.
 pub(super) fn parse<'a, T: Deserialize<'a>>(text: &'a str, pos: usize) -> Result<(T, usize), RejectReason> {
     let rest = text.get(pos..).unwrap_or_default();
@@ -111,11 +116,9 @@ fn give_up(reader: &mut Reader<'_>, text: &str, at: usize) {
 /// How the first element begins, with its first key: where the next may be found when one has no end.
 fn marker(text: &str, pos: usize) -> &str {
     let open = skip_space(text, pos + 1);
-    if byte(text, pos) != b'{' || byte(text, open) != b'"' {
-        return "";
-    }
     let key = text.as_bytes().get(open + 1..).and_then(|rest| memchr::memchr(b'"', rest));
-    key.and_then(|n| text.get(pos..open + n + 2)).unwrap_or_default()
+    let first = key.and_then(|n| text.get(pos..open + n + 2));
+    first.filter(|_| byte(text, pos) == b'{' && byte(text, open) == b'"').unwrap_or(",{\"")
 }
 
 /// Rejects an element without an end and goes to where the next begins; to the end of the text where none does.
@@ -134,8 +137,7 @@ fn skip_broken(reader: &mut Reader<'_>, text: &str, pos: usize, marker: &str, re
 }
 
 fn find(text: &str, from: usize, to: usize, marker: &str) -> Option<usize> {
-    let bytes = text.as_bytes().get(from..to).filter(|_| !marker.is_empty())?;
-    memchr::memmem::find(bytes, marker.as_bytes()).map(|n| from + n)
+    memchr::memmem::find(text.as_bytes().get(from..to)?, marker.as_bytes()).map(|n| from + n)
 }
 
 /// Reads one element; a broken one is mended or rejected.
@@ -180,7 +182,7 @@ pub(super) fn document(reader: &mut Reader<'_>, text: &str, pos: usize) -> Read 
             "awslogs" => return messages::lambda_event(reader, text, pos),
             "ingestionTime" | "logStreamName" => return messages::log_event(reader, text, pos),
             "eventVersion" | "eventName" | "eventSource" | "eventID" | "userIdentity" | "eventTime" | "eventType" | "eventCategory" => {
-                return trail::bare(reader, text, pos);
+                return trail::bare(reader, text, pos, key == "eventVersion");
             }
             "detail" if !array => return trail::event_bridge(reader, text, pos, value),
             "digestS3Object" | "digestS3Bucket" | "digestEndTime" => {

@@ -7,7 +7,7 @@
 
 use serde::Deserialize as DeriveDeserialize;
 
-use super::json::{Read, parse};
+use super::json::{Read, object};
 use super::messages::deliver;
 use super::platform::is_platform_text;
 use super::record::{Origin, Text};
@@ -145,7 +145,7 @@ struct JsonTime<'a> {
 }
 
 fn json_time(line: &str) -> Option<Timestamp> {
-    let time: JsonTime<'_> = parse(line, 0).ok()?.0;
+    let time: JsonTime<'_> = object(line, 0).ok()?.0;
     Timestamp::parse(&time.time).or_else(|| Timestamp::parse(&time.timestamp))
 }
 
