@@ -1,5 +1,7 @@
 //! What the decoders make of small contents, shown whole. Real data is in `data`, laws in `properties`.
 
+#![allow(clippy::too_many_lines, reason = "a table of variants reads better whole than in pieces")]
+
 mod data;
 mod properties;
 
@@ -590,7 +592,7 @@ fn compressed() {
     "#]],
     );
     check(
-        gzip(b"no log")[..20].to_vec(),
+        &gzip(b"no log")[..20],
         expect![[r#"
         None (damaged gzip data, and no log as far as it inflates)
     "#]],
@@ -709,6 +711,30 @@ fn platform_lines() {
         Application(Application { level: None, request_id: None, json: true })
         Application(Application { level: Some("ERROR"), request_id: None, json: false })
     "#]].assert_eq(&out);
+}
+
+/// The seeds of the fuzz targets, as the targets use them.
+#[test]
+fn fuzz_seeds() {
+    let corpus = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fuzz/corpus"));
+    let mut runs = 0;
+    for (target, head, tail) in [
+        ("decode", "", ""),
+        ("trail", "{\"Records\":[", "]}"),
+        ("inflate", "", ""),
+        ("logs", "{\"messageType\":\"DATA_MESSAGE\",\"owner\":\"1\",\"logGroup\":\"g\",\"logStream\":\"s\",\"logEvents\":[", "]}"),
+        ("logs", "END RequestId: a\n", ""),
+        ("line", "END RequestId: a\n", ""),
+        ("csv", "timestamp,message\n", ""),
+    ] {
+        for entry in std::fs::read_dir(corpus.join(target)).unwrap() {
+            let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+            run(&[head.as_bytes(), &bytes, tail.as_bytes()].concat());
+            line(&String::from_utf8_lossy(&bytes));
+            runs += 1;
+        }
+    }
+    assert!(runs >= 60, "{runs}");
 }
 
 #[test]

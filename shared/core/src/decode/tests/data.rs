@@ -270,6 +270,7 @@ fn trigger_payloads() {
             event-securityhub-iamkey-finding-action.json: None 0 0
             event-securityhub-insight-2.json: None 0 0
             iam-duty-event.json: None 0 0
-        "#]].assert_eq(&out);
+        "#]]
+        .assert_eq(&out);
     }
 }
