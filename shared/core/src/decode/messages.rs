@@ -18,7 +18,7 @@ use super::platform::{Figure, line};
 use super::record::{LogRecord, Origin, Text, lenient};
 use super::scan::{Member, byte, member, skip_value};
 use super::{Format, Reader, RejectReason, trail};
-use crate::limits::{LINE_BYTES_MAX, WRAPPED_BYTES_MAX};
+use crate::limits::{LINE_BYTES_MAX, VALUE_BYTES_MAX, WRAPPED_BYTES_MAX};
 use crate::time::Timestamp;
 
 /// A log event of any of the layouts.
@@ -96,7 +96,7 @@ pub(super) fn message(reader: &mut Reader<'_>, text: &str, pos: usize) -> Read {
             }
             _ => {}
         }
-        at = skip_value(text, value, usize::MAX).filter(|end| *end > value).ok_or(RejectReason::Syntax)?;
+        at = skip_value(text, value, VALUE_BYTES_MAX).filter(|end| *end > value).ok_or(RejectReason::Syntax)?;
     }
     match (later.filter(|_| !read), kind) {
         (_, Some("CONTROL_MESSAGE")) if !read => reader.control(Format::Subscription),

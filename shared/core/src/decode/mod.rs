@@ -241,6 +241,15 @@ impl Reader<'_> {
         self.sink.reject(reject);
     }
 
+    /// Tells that the rest is not read; also where too much is held back already.
+    fn give_up(&mut self, offset: usize) {
+        let reject = Reject { offset: self.wrap_offset.unwrap_or(offset) as u64, reason: RejectReason::TooManyBroken };
+        match self.decoded.format {
+            Some(_) => self.certain(reject),
+            None => self.pending.push(reject),
+        }
+    }
+
     /// No use in reading on: too much was broken, or it is no log.
     fn is_hopeless(&self) -> bool {
         self.searches > SEARCHES_MAX || self.pending.len() >= PENDING_REJECTS_MAX

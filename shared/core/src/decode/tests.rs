@@ -630,6 +630,22 @@ fn lines_over_a_megabyte() {
     assert_eq!((decoded.records, decoded.rejects), (1, 1));
 }
 
+/// Contents that make a careless reader read everything again for every byte.
+#[test]
+fn hostile_repetition_ends() {
+    let start = std::iter::repeat_n("\n{\"a\":[", 60_000).collect::<String>();
+    assert_eq!(run(start.as_bytes()).0.format, None);
+    let open = format!("{{\"Records\":[{}", std::iter::repeat_n("{\"eventVersion\":[", 60_000).collect::<String>());
+    let (decoded, seen) = run(open.as_bytes());
+    assert_eq!((decoded.format, decoded.records), (Some(Format::Trail), 0));
+    assert_eq!(seen.rejects.last().map(|r| r.reason), Some(RejectReason::TooManyBroken));
+    let ones = format!("{{\"Records\":[{}{RECORD}]}}", "1,".repeat(60_000));
+    let (_, seen) = run(ones.as_bytes());
+    assert_eq!(seen.rejects.last().map(|r| r.reason), Some(RejectReason::TooManyBroken));
+    let quotes = format!("timestamp,message\n{}", std::iter::repeat_n("1,\"a\n\"b\"\n", 100_000).collect::<String>());
+    run(quotes.as_bytes());
+}
+
 #[test]
 fn platform_lines() {
     let mut out = String::new();

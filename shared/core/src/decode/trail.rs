@@ -11,7 +11,7 @@ use super::json::{Read, elements, object, parse};
 use super::record::{Text, TrailRecord, lenient};
 use super::scan::skip_value;
 use super::{Format, Reader, RejectReason, messages};
-use crate::limits::RECORD_BYTES_MAX;
+use crate::limits::{RECORD_BYTES_MAX, VALUE_BYTES_MAX};
 
 /// `Records` of a log file; other services use the same key for their notices.
 pub(super) fn records(reader: &mut Reader<'_>, text: &str, start: usize) -> usize {
@@ -157,7 +157,7 @@ pub(super) fn in_message(reader: &mut Reader<'_>, format: Format, message: &str)
 
 /// `detail` of an event of EventBridge; other services' events have another.
 pub(super) fn event_bridge(reader: &mut Reader<'_>, text: &str, pos: usize, detail: usize) -> Read {
-    let end = skip_value(text, pos, usize::MAX).ok_or(RejectReason::Syntax)?;
+    let end = skip_value(text, pos, VALUE_BYTES_MAX).ok_or(RejectReason::Syntax)?;
     let (record, detail_end): (Detail<'_>, usize) = parse(text, detail)?;
     let record = record.0;
     if record.is_record() && !is_notice(&record.event_source) {
