@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::ValueEnum;
 use outflow_core::batch::HashKey;
 use outflow_core::incident::Severity;
-use outflow_pipeline::replay::{Replay, ReplayError, Report, replay};
+use outflow_pipeline::replay::{Replay, ReplayError, replay};
 use outflow_pipeline::store::embedded::{Embedded, OpenError};
 
 use crate::failure::Failure;
