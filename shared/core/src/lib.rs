@@ -7,6 +7,7 @@
 //! Everything here is pure: values in, values out. There is deliberately no clock, no network, no file and no store.
 
 pub mod account;
+pub mod alert;
 pub mod baseline;
 pub mod batch;
 pub mod config;
