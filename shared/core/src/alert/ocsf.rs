@@ -326,7 +326,8 @@ fn describe(incident: &Incident) -> String {
     let Some(lead) = incident.lead() else { return String::new() };
     let tell = |f: &Finding| match &f.detail {
         Detail::Rate(rate) => format!("{} ({}).", say::sentence(f), text::measured(rate)),
-        _ => format!("{}.", say::sentence(f)),
+        Detail::NewFlow(flow) => format!("{} ({}:{}).", say::sentence(f), say::name(&flow.service), say::name(&flow.action)),
+        Detail::Quiet { .. } => format!("{}.", say::sentence(f)),
     };
     let others = incident.findings.iter().filter(|f| !(f.entity == lead.entity && f.subject == lead.subject));
     let mut said: Vec<String> = std::iter::once(lead).chain(others).map(tell).collect();

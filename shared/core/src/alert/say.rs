@@ -64,9 +64,9 @@ pub(super) fn who_by_id(id: &str) -> String {
     who(&Entity { kind, id: id.to_owned() })
 }
 
-/// A target: `bucket statistics-raw`; an account-wide listing has its service's name.
+/// A target: `bucket statistics-raw`; a call that names no resource has its service's name.
 pub(super) fn target(id: &str) -> String {
-    name(id)
+    name(id.strip_prefix("service ").unwrap_or(id))
 }
 
 /// The kind of a target, with its article; nothing for kinds without an everyday word.
@@ -203,7 +203,7 @@ fn rate_of(entity: &Entity, rate: &RateDetail) -> String {
     let function = entity.kind == EntityKind::Function;
     let factor = times(rate.observed, rate.expected);
     let often = factor.as_ref().map_or_else(|| "more often than ever".to_owned(), |f| format!("{f} as often as usual"));
-    let much = |what: &str| factor.as_ref().map_or_else(|| format!("more {what} than ever"), |f| format!("{f} the usual {what}"));
+    let as_usual = |what: &str| factor.as_ref().map_or_else(|| "more than ever".to_owned(), |f| format!("{f} as {what} as usual"));
     let on = rate.target.as_deref().map_or_else(|| "one target".to_owned(), target);
     match rate.family.as_str() {
         "volume up" if rate.expected < NOTHING => format!("{who} is active when it is usually quiet"),
@@ -215,14 +215,14 @@ fn rate_of(entity: &Entity, rate: &RateDetail) -> String {
         "errors" => format!("{who} fails {often}"),
         "throttles" if rate.expected < NOTHING => format!("{who} is throttled, which hardly ever happens"),
         "throttles" => format!("{who} is throttled {often}"),
-        "lines" => format!("{who} logs {}", much("number of lines")),
-        "median duration" => format!("{who} takes {}", much("time")),
-        "tail duration" => format!("the slowest calls of {who} take {}", much("time")),
-        "cost" => format!("{who} costs {}", much("amount")),
+        "lines" => format!("{who} logs {}", as_usual("many lines")),
+        "median duration" => format!("{who} takes {}", as_usual("long")),
+        "tail duration" => format!("the slowest calls of {who} take {}", as_usual("long")),
+        "cost" => format!("{who} costs {}", as_usual("much")),
         "denials" if rate.expected < NOTHING => format!("{who} is refused access, which hardly ever happens"),
         "denials" => format!("{who} is refused access {often}"),
         "calls" => format!("{who} uses {on} {often}"),
-        "bytes" => format!("{who} moves {} to or from {on}", much("amount of data")),
+        "bytes" => format!("{who} moves {} to or from {on}", as_usual("much data")),
         _ => format!("{who} is out of its usual range ({})", name(&rate.family)),
     }
 }
@@ -236,7 +236,10 @@ fn percent(part: f64, whole: f64) -> String {
 pub(super) fn next(finding: &Finding) -> &'static str {
     let function = finding.entity.kind == EntityKind::Function;
     match &finding.detail {
-        Detail::NewFlow(flow) if flow.denied => "nothing was reached; find out who uses these credentials and what else they tried",
+        Detail::NewFlow(flow) if flow.denied => "find out who uses these credentials and what else they tried",
+        Detail::NewFlow(flow) if flow.service == "sts" && kind_of(&flow.target).is_some_and(|k| k.0 == "role") => {
+            "if nobody planned this, revoke the sessions of that role and narrow who may take it"
+        }
         Detail::NewFlow(flow) if matches!(verb(&flow.service, &flow.action, true), Verb::Secret) => {
             "if nobody planned this, rotate the credentials it was given, then take the permission away"
         }

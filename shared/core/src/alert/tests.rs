@@ -124,7 +124,8 @@ fn samples() -> Vec<(&'static str, Incident)> {
     let invoke = flow("lambda", "Invoke", "function price-refresh");
     let outside = FlowDetail { outside: true, ..flow("s3", "PutObject", "bucket backup-77") };
     let listing = FlowDetail { relation: "listing".to_owned(), ..flow("iam", "ListUsers", "service iam") };
-    let storm = rate(function("author-handler"), "volume up", 2431.0, 190.0);
+    let mut storm = rate(function("author-handler"), "volume up", 2431.0, 190.0);
+    storm.hours.extend([5310.0]);
     let mut silent = rate(function("price-refresh"), "volume down", 0.0, 36.0);
     silent.span = None;
     silent.hours.iter_mut().rev().take(4).for_each(|h| *h = 0.0);
@@ -179,45 +180,51 @@ fn check(name: &str, expected: Expect) {
 
 #[test]
 fn reads_foreign_bucket() {
-    check("foreign bucket", expect![[r#"
-        HIGH  author-handler reads a bucket it never touched    123456789012 · eu-west-1
-              since    Tue 14 Oct 2025 17:05 UTC, 12 minutes, still going
-              flow     author-handler → GetObject ×214, ListObjects → bucket
-                       statistics-raw
-              usual    in 21 days 3 targets: table books, topic authors, key alias/books
-                       bucket statistics-raw: only statistics-handler, for 19 days or
-                       more
-              rarity   by chance about once in 3 years in this account
-              before   in the day before: code updated by ci-deploy
-              first    17:05:12 3f3f3f3f-3f3f-3f3f-3f3f-3f3f3f3f3f3f
-              last     17:17:40 b2b2b2b2-b2b2-b2b2-b2b2-b2b2b2b2b2b2
-              next     if nobody planned this, take the permission from its role and
-                       look at its last change
-              id       7c1f90ab2233445566778899aabbccdd
-    "#]]);
+    check(
+        "foreign bucket",
+        expect![[r#"
+            HIGH  author-handler reads a bucket it never touched    123456789012 · eu-west-1
+                  since    Tue 14 Oct 2025 17:05 UTC, 12 minutes, still going
+                  flow     author-handler → GetObject ×214, ListObjects
+                           → bucket statistics-raw
+                  usual    in 21 days 3 targets: table books, topic authors, key alias/books
+                           bucket statistics-raw: only statistics-handler, for 19+ days
+                  rarity   by chance about once in 3 years in this account
+                  before   in the day before: code updated by ci-deploy
+                  first    17:05:12 3f3f3f3f-3f3f-3f3f-3f3f-3f3f3f3f3f3f
+                  last     17:17:40 b2b2b2b2-b2b2-b2b2-b2b2-b2b2b2b2b2b2
+                  next     if nobody planned this, take the permission from its role and
+                           look at its last change
+                  id       7c1f90ab2233445566778899aabbccdd
+        "#]],
+    );
 }
 
 #[test]
 fn reads_denied() {
-    check("denied", expect![[r#"
-        HIGH  alice was refused DeleteTable on table books for the first time
-              where    123456789012
-              since    Tue 14 Oct 2025 17:05 UTC, once, may go on
-              flow     alice → DeleteTable (refused) → table books
-              usual    in 21 days 3 targets: table books, topic authors, key alias/books
-                       table books: only statistics-handler, for 19 days or more
-              rarity   by chance about once in 3 years in this account
-              first    17:05:12 3f3f3f3f-3f3f-3f3f-3f3f-3f3f3f3f3f3f
-              last     17:05:12 b2b2b2b2-b2b2-b2b2-b2b2-b2b2b2b2b2b2
-              next     nothing was reached; find out who uses these credentials and what
-                       else they tried
-              id       7c1f90ab2233445566778899aabbccdd
-    "#]]);
+    check(
+        "denied",
+        expect![[r#"
+            HIGH  alice was refused DeleteTable on table books for the first time
+                  where    123456789012
+                  since    Tue 14 Oct 2025 17:05 UTC, once so far
+                  flow     alice → DeleteTable (refused) → table books
+                  usual    in 21 days 3 targets: table books, topic authors, key alias/books
+                           table books: only statistics-handler, for 19+ days
+                  rarity   by chance about once in 3 years in this account
+                  first    17:05:12 3f3f3f3f-3f3f-3f3f-3f3f-3f3f3f3f3f3f
+                  last     17:05:12 b2b2b2b2-b2b2-b2b2-b2b2-b2b2b2b2b2b2
+                  next     find out who uses these credentials and what else they tried
+                  id       7c1f90ab2233445566778899aabbccdd
+        "#]],
+    );
 }
 
 #[test]
 fn reads_secret() {
-    check("secret", expect![[r#"
+    check(
+        "secret",
+        expect![[r#"
         HIGH  author-handler reads a secret it never touched    123456789012 · eu-west-1
               since    Tue 14 Oct 2025 17:05 UTC, 12 minutes, still going
               flow     author-handler → GetSecretValue ×214 → secret db-password
@@ -230,252 +237,290 @@ fn reads_secret() {
               next     if nobody planned this, rotate the credentials it was given, then
                        take the permission away
               id       7c1f90ab2233445566778899aabbccdd
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn reads_invoke() {
-    check("invoke", expect![[r#"
-        MEDIUM  author-handler calls function price-refresh for the first time
-              where    123456789012 · eu-west-1
-              since    Tue 14 Oct 2025 17:05 UTC, 12 minutes, still going
-              flow     author-handler → Invoke ×214 → function price-refresh
-              usual    in 21 days 3 targets: table books, topic authors, key alias/books
-                       function price-refresh: only statistics-handler, for 19 days or
-                       more
-              rarity   by chance about once in 5 months in this account
-              before   no change of it was seen in the day before
-              first    17:05:12 3f3f3f3f-3f3f-3f3f-3f3f-3f3f3f3f3f3f
-              last     17:17:40 b2b2b2b2-b2b2-b2b2-b2b2-b2b2b2b2b2b2
-              next     if nobody planned this, take the permission from its role and
-                       look at its last change
-              id       7c1f90ab2233445566778899aabbccdd
-    "#]]);
+    check(
+        "invoke",
+        expect![[r#"
+            MEDIUM  author-handler calls function price-refresh for the first time
+                  where    123456789012 · eu-west-1
+                  since    Tue 14 Oct 2025 17:05 UTC, 12 minutes, still going
+                  flow     author-handler → Invoke ×214 → function price-refresh
+                  usual    in 21 days 3 targets: table books, topic authors, key alias/books
+                           function price-refresh: only statistics-handler, for 19+ days
+                  rarity   by chance about once in 5 months in this account
+                  before   no change of it was seen in the day before
+                  first    17:05:12 3f3f3f3f-3f3f-3f3f-3f3f-3f3f3f3f3f3f
+                  last     17:17:40 b2b2b2b2-b2b2-b2b2-b2b2-b2b2b2b2b2b2
+                  next     if nobody planned this, take the permission from its role and
+                           look at its last change
+                  id       7c1f90ab2233445566778899aabbccdd
+        "#]],
+    );
 }
 
 #[test]
 fn reads_outside() {
-    check("outside", expect![[r#"
-        HIGH  author-handler writes to a bucket of another account
-              where    123456789012 · eu-west-1
-              since    Tue 14 Oct 2025 17:05 UTC, 12 minutes, still going
-              flow     author-handler → PutObject ×214 → bucket backup-77
-              usual    in 21 days 3 targets: table books, topic authors, key alias/books
-                       bucket backup-77: only statistics-handler, for 19 days or more
-              rarity   by chance about once in 3 years in this account
-              before   no change of it was seen in the day before
-              first    17:05:12 3f3f3f3f-3f3f-3f3f-3f3f-3f3f3f3f3f3f
-              last     17:17:40 b2b2b2b2-b2b2-b2b2-b2b2-b2b2b2b2b2b2
-              next     if nobody planned this, take the permission from its role and
-                       look at its last change
-              id       7c1f90ab2233445566778899aabbccdd
-    "#]]);
+    check(
+        "outside",
+        expect![[r#"
+            HIGH  author-handler writes to a bucket of another account
+                  where    123456789012 · eu-west-1
+                  since    Tue 14 Oct 2025 17:05 UTC, 12 minutes, still going
+                  flow     author-handler → PutObject ×214 → bucket backup-77
+                  usual    in 21 days 3 targets: table books, topic authors, key alias/books
+                           bucket backup-77: only statistics-handler, for 19+ days
+                  rarity   by chance about once in 3 years in this account
+                  before   no change of it was seen in the day before
+                  first    17:05:12 3f3f3f3f-3f3f-3f3f-3f3f-3f3f3f3f3f3f
+                  last     17:17:40 b2b2b2b2-b2b2-b2b2-b2b2-b2b2b2b2b2b2
+                  next     if nobody planned this, take the permission from its role and
+                           look at its last change
+                  id       7c1f90ab2233445566778899aabbccdd
+        "#]],
+    );
 }
 
 #[test]
 fn reads_listing() {
-    check("listing", expect![[r#"
-        HIGH  alice lists users of the whole account for the first time     123456789012
-              since    Tue 14 Oct 2025 17:05 UTC, 12 minutes, still going
-              flow     alice → ListUsers ×214 → service iam
-              usual    in 21 days 3 targets: table books, topic authors, key alias/books
-              rarity   by chance about once in 3 years in this account
-              first    17:05:12 3f3f3f3f-3f3f-3f3f-3f3f-3f3f3f3f3f3f
-              last     17:17:40 b2b2b2b2-b2b2-b2b2-b2b2-b2b2b2b2b2b2
-              next     if nobody planned this, disable the credentials and look at what
-                       else they did
-              id       7c1f90ab2233445566778899aabbccdd
-    "#]]);
+    check(
+        "listing",
+        expect![[r#"
+            HIGH  alice lists users of the whole account for the first time     123456789012
+                  since    Tue 14 Oct 2025 17:05 UTC, 12 minutes, still going
+                  flow     alice → ListUsers ×214 → iam
+                  usual    in 21 days 3 targets: table books, topic authors, key alias/books
+                  rarity   by chance about once in 3 years in this account
+                  first    17:05:12 3f3f3f3f-3f3f-3f3f-3f3f-3f3f3f3f3f3f
+                  last     17:17:40 b2b2b2b2-b2b2-b2b2-b2b2-b2b2b2b2b2b2
+                  next     if nobody planned this, disable the credentials and look at what
+                           else they did
+                  id       7c1f90ab2233445566778899aabbccdd
+        "#]],
+    );
 }
 
 #[test]
 fn reads_storm() {
-    check("storm", expect![[r#"
-        HIGH  author-handler is called 13 times as often as usual
-              where    123456789012 · eu-west-1
-              since    Tue 14 Oct 2025 17:05 UTC, 12 minutes, still going
-              rate     observed 2,431 calls in 5 minutes, expected 190
-              hours    ▂▂▂▂▂▂▂▂▂▂▂▂▄▄▄▇▇▇███▅▅▅▂▂▂▂▂▂▂▂▂▂▂▂▄▄▄▇▇▇███▅▅[▅]
-                       calls in each of 48 hours: at most 900, 500 in that of 17:00
-              rarity   by chance about once in 3 years in this account; learnt from 21
-                       days
-              before   no change of it was seen in the day before
-              first    17:05:12 3f3f3f3f-3f3f-3f3f-3f3f-3f3f3f3f3f3f
-              last     17:17:40 b2b2b2b2-b2b2-b2b2-b2b2-b2b2b2b2b2b2
-              next     find out who calls it; reserved concurrency puts a lid on a storm
-              id       7c1f90ab2233445566778899aabbccdd
-    "#]]);
+    check(
+        "storm",
+        expect![[r#"
+            HIGH  author-handler is called 13 times as often as usual
+                  where    123456789012 · eu-west-1
+                  since    Tue 14 Oct 2025 17:05 UTC, 12 minutes, still going
+                  rate     observed 2,431 calls in 5 minutes, expected 190
+                  learnt   from 21 days of its history
+                  hours    ▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▃▃▃▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▃▃▃▂▂▂[█]
+                           calls an hour, over 49 hours: at most 5,310, 5,310 from 17:00 on
+                  rarity   by chance about once in 3 years in this account
+                  before   no change of it was seen in the day before
+                  first    17:05:12 3f3f3f3f-3f3f-3f3f-3f3f-3f3f3f3f3f3f
+                  last     17:17:40 b2b2b2b2-b2b2-b2b2-b2b2-b2b2b2b2b2b2
+                  next     find out who calls it; reserved concurrency puts a lid on a storm
+                  id       7c1f90ab2233445566778899aabbccdd
+        "#]],
+    );
 }
 
 #[test]
 fn reads_silent() {
-    check("silent", expect![[r#"
-        HIGH  price-refresh has gone quiet                      123456789012 · eu-west-1
-              since    Tue 14 Oct 2025 17:05 to 17:10 UTC, 5 minutes, over
-              rate     observed 0 calls in 5 minutes, expected 36
-              hours    ▂▂▂▂▂▂▂▂▂▂▂▂▄▄▄▇▇▇███▅▅▅▂▂▂▂▂▂▂▂▂▂▂▂▄▄▄▇▇▇██▁▁▁[▁]
-                       calls in each of 48 hours: at most 900, none in the last 4
-              rarity   by chance about once in 3 years in this account; learnt from 21
-                       days
-              before   no change of it was seen in the day before
-              next     look at what calls it (schedule, event source, API) and at its
-                       last change
-              id       7c1f90ab2233445566778899aabbccdd
-    "#]]);
+    check(
+        "silent",
+        expect![[r#"
+            HIGH  price-refresh has gone quiet                      123456789012 · eu-west-1
+                  since    Tue 14 Oct 2025 17:05 to 17:10 UTC, 5 minutes, over
+                  rate     observed 0 calls in 5 minutes, expected 36
+                  learnt   from 21 days of its history
+                  hours    ▂▂▂▂▂▂▂▂▂▂▂▂▄▄▄▇▇▇███▅▅▅▂▂▂▂▂▂▂▂▂▂▂▂▄▄▄▇▇▇██▁▁▁[▁]
+                           calls an hour, over 48 hours: at most 900, none for over 3 hours
+                  rarity   by chance about once in 3 years in this account
+                  before   no change of it was seen in the day before
+                  next     look at what calls it (schedule, event source, API) and at its
+                           last change
+                  id       7c1f90ab2233445566778899aabbccdd
+        "#]],
+    );
 }
 
 #[test]
 fn reads_errors() {
-    check("errors", expect![[r#"
-        HIGH  author-handler fails, which it hardly ever does   123456789012 · eu-west-1
-              since    Tue 14 Oct 2025 17:05 UTC, 12 minutes, still going
-              rate     observed 96 failed calls in 5 minutes, expected under 0.1
-              hours    ▂▂▂▂▂▂▂▂▂▂▂▂▄▄▄▇▇▇███▅▅▅▂▂▂▂▂▂▂▂▂▂▂▂▄▄▄▇▇▇███▅▅[▅]
-                       calls in each of 48 hours: at most 900, 500 in that of 17:00
-              rarity   by chance about once in 3 years in this account; learnt from 21
-                       days
-              before   no change of it was seen in the day before
-              first    17:05:12 3f3f3f3f-3f3f-3f3f-3f3f-3f3f3f3f3f3f
-              last     17:17:40 b2b2b2b2-b2b2-b2b2-b2b2-b2b2b2b2b2b2
-              next     read its log from the first event on
-              id       7c1f90ab2233445566778899aabbccdd
-    "#]]);
+    check(
+        "errors",
+        expect![[r#"
+            HIGH  author-handler fails, which it hardly ever does   123456789012 · eu-west-1
+                  since    Tue 14 Oct 2025 17:05 UTC, 12 minutes, still going
+                  rate     observed 96 failed calls in 5 minutes, expected under 0.1
+                  learnt   from 21 days of its history
+                  hours    ▂▂▂▂▂▂▂▂▂▂▂▂▄▄▄▇▇▇███▅▅▅▂▂▂▂▂▂▂▂▂▂▂▂▄▄▄▇▇▇███▅▅[▅]
+                           calls an hour, over 48 hours: at most 900, 500 from 17:00 on
+                  rarity   by chance about once in 3 years in this account
+                  before   no change of it was seen in the day before
+                  first    17:05:12 3f3f3f3f-3f3f-3f3f-3f3f-3f3f3f3f3f3f
+                  last     17:17:40 b2b2b2b2-b2b2-b2b2-b2b2-b2b2b2b2b2b2
+                  next     read its log from the first event on
+                  id       7c1f90ab2233445566778899aabbccdd
+        "#]],
+    );
 }
 
 #[test]
 fn reads_median() {
-    check("median", expect![[r#"
-        HIGH  author-handler takes 7.6 times the usual time     123456789012 · eu-west-1
-              since    Tue 14 Oct 2025 17:05 UTC, 12 minutes, still going
-              rate     observed a median of 1.8 s over 5 minutes, expected 240 ms
-              hours    ▂▂▂▂▂▂▂▂▂▂▂▂▄▄▄▇▇▇███▅▅▅▂▂▂▂▂▂▂▂▂▂▂▂▄▄▄▇▇▇███▅▅[▅]
-                       calls in each of 48 hours: at most 900, 500 in that of 17:00
-              rarity   by chance about once in 3 years in this account; learnt from 21
-                       days
-              before   no change of it was seen in the day before
-              first    17:05:12 3f3f3f3f-3f3f-3f3f-3f3f-3f3f3f3f3f3f
-              last     17:17:40 b2b2b2b2-b2b2-b2b2-b2b2-b2b2b2b2b2b2
-              next     see what it waits for: a service that it calls, more data, a cold
-                       start
-              id       7c1f90ab2233445566778899aabbccdd
-    "#]]);
+    check(
+        "median",
+        expect![[r#"
+            HIGH  author-handler takes 7.6 times as long as usual   123456789012 · eu-west-1
+                  since    Tue 14 Oct 2025 17:05 UTC, 12 minutes, still going
+                  rate     observed a median of 1.8 s over 5 minutes, expected 240 ms
+                  learnt   from 21 days of its history
+                  hours    ▂▂▂▂▂▂▂▂▂▂▂▂▄▄▄▇▇▇███▅▅▅▂▂▂▂▂▂▂▂▂▂▂▂▄▄▄▇▇▇███▅▅[▅]
+                           calls an hour, over 48 hours: at most 900, 500 from 17:00 on
+                  rarity   by chance about once in 3 years in this account
+                  before   no change of it was seen in the day before
+                  first    17:05:12 3f3f3f3f-3f3f-3f3f-3f3f-3f3f3f3f3f3f
+                  last     17:17:40 b2b2b2b2-b2b2-b2b2-b2b2-b2b2b2b2b2b2
+                  next     see what it waits for: a service that it calls, more data, a cold
+                           start
+                  id       7c1f90ab2233445566778899aabbccdd
+        "#]],
+    );
 }
 
 #[test]
 fn reads_calls() {
-    check("calls", expect![[r#"
-        HIGH  alice uses bucket backups 165 times as often as usual         123456789012
-              since    Tue 14 Oct 2025 17:05 UTC, 12 minutes, still going
-              rate     observed 5,120 calls in about 3 hours, expected 31
-              hours    ▂▂▂▂▂▂▂▂▂▂▂▂▄▄▄▇▇▇███▅▅▅▂▂▂▂▂▂▂▂▂▂▂▂▄▄▄▇▇▇███▅▅[▅]
-                       calls in each of 48 hours: at most 900, 500 in that of 17:00
-              rarity   by chance about once in 3 years in this account; learnt from 21
-                       days
-              first    17:05:12 3f3f3f3f-3f3f-3f3f-3f3f-3f3f3f3f3f3f
-              last     17:17:40 b2b2b2b2-b2b2-b2b2-b2b2-b2b2b2b2b2b2
-              next     ask its owner; if nobody planned this, disable the credentials
-              id       7c1f90ab2233445566778899aabbccdd
-    "#]]);
+    check(
+        "calls",
+        expect![[r#"
+            HIGH  alice uses bucket backups 165 times as often as usual         123456789012
+                  since    Tue 14 Oct 2025 17:05 UTC, 12 minutes, still going
+                  rate     observed 5,120 calls in about 3 hours, expected 31
+                  learnt   from 21 days of its history
+                  hours    ▂▂▂▂▂▂▂▂▂▂▂▂▄▄▄▇▇▇███▅▅▅▂▂▂▂▂▂▂▂▂▂▂▂▄▄▄▇▇▇███▅▅[▅]
+                           calls an hour, over 48 hours: at most 900, 500 from 17:00 on
+                  rarity   by chance about once in 3 years in this account
+                  first    17:05:12 3f3f3f3f-3f3f-3f3f-3f3f-3f3f3f3f3f3f
+                  last     17:17:40 b2b2b2b2-b2b2-b2b2-b2b2-b2b2b2b2b2b2
+                  next     ask its owner; if nobody planned this, disable the credentials
+                  id       7c1f90ab2233445566778899aabbccdd
+        "#]],
+    );
 }
 
 #[test]
 fn reads_bytes() {
-    check("bytes", expect![[r#"
-        HIGH  author-handler moves 229 times the usual amount of data to or from bucket
-              statistics-raw
-              where    123456789012 · eu-west-1
-              since    Tue 14 Oct 2025 17:05 UTC, 12 minutes, still going
-              rate     observed 3.2 GB in about 3 hours, expected 14 MB
-              hours    ▂▂▂▂▂▂▂▂▂▂▂▂▄▄▄▇▇▇███▅▅▅▂▂▂▂▂▂▂▂▂▂▂▂▄▄▄▇▇▇███▅▅[▅]
-                       calls in each of 48 hours: at most 900, 500 in that of 17:00
-              rarity   by chance about once in 3 years in this account; learnt from 21
-                       days
-              before   no change of it was seen in the day before
-              first    17:05:12 3f3f3f3f-3f3f-3f3f-3f3f-3f3f3f3f3f3f
-              last     17:17:40 b2b2b2b2-b2b2-b2b2-b2b2-b2b2b2b2b2b2
-              next     compare with its last change and with who calls it
-              id       7c1f90ab2233445566778899aabbccdd
-    "#]]);
+    check(
+        "bytes",
+        expect![[r#"
+            HIGH  author-handler moves 229 times as much data as usual to or from bucket
+                  statistics-raw
+                  where    123456789012 · eu-west-1
+                  since    Tue 14 Oct 2025 17:05 UTC, 12 minutes, still going
+                  rate     observed 3.2 GB in about 3 hours, expected 14 MB
+                  learnt   from 21 days of its history
+                  hours    ▂▂▂▂▂▂▂▂▂▂▂▂▄▄▄▇▇▇███▅▅▅▂▂▂▂▂▂▂▂▂▂▂▂▄▄▄▇▇▇███▅▅[▅]
+                           calls an hour, over 48 hours: at most 900, 500 from 17:00 on
+                  rarity   by chance about once in 3 years in this account
+                  before   no change of it was seen in the day before
+                  first    17:05:12 3f3f3f3f-3f3f-3f3f-3f3f-3f3f3f3f3f3f
+                  last     17:17:40 b2b2b2b2-b2b2-b2b2-b2b2-b2b2b2b2b2b2
+                  next     compare with its last change and with who calls it
+                  id       7c1f90ab2233445566778899aabbccdd
+        "#]],
+    );
 }
 
 #[test]
 fn reads_several() {
-    check("several", expect![[r#"
-        HIGH  author-handler reads a bucket it never touched    123456789012 · eu-west-1
-              since    Tue 14 Oct 2025 17:05 UTC, 12 minutes, still going
-              flow     author-handler → GetObject ×214, ListObjects → bucket
-                       statistics-raw
-              usual    in 21 days 3 targets: table books, topic authors, key alias/books
-                       bucket statistics-raw: only statistics-handler, for 19 days or
-                       more
-              rarity   by chance about once in 3 years in this account
-              before   in the day before: code updated by ci-deploy
-              also     alice calls lambda:UpdateFunctionCode on function author-handler…
-                       author-handler fails 72 times as often as usual
-                       author-handler takes 72 times the usual time
-                       author-handler costs 72 times the usual amount
-                       and 4 more
-              first    17:05:12 3f3f3f3f-3f3f-3f3f-3f3f-3f3f3f3f3f3f
-              last     17:17:40 b2b2b2b2-b2b2-b2b2-b2b2-b2b2b2b2b2b2
-              next     if nobody planned this, take the permission from its role and
-                       look at its last change
-              id       7c1f90ab2233445566778899aabbccdd
-    "#]]);
+    check(
+        "several",
+        expect![[r#"
+            HIGH  author-handler reads a bucket it never touched    123456789012 · eu-west-1
+                  since    Tue 14 Oct 2025 17:05 UTC, 12 minutes, still going
+                  flow     author-handler → GetObject ×214, ListObjects
+                           → bucket statistics-raw
+                  usual    in 21 days 3 targets: table books, topic authors, key alias/books
+                           bucket statistics-raw: only statistics-handler, for 19+ days
+                  rarity   by chance about once in 3 years in this account
+                  before   in the day before: code updated by ci-deploy
+                  also     alice calls lambda:UpdateFunctionCode on function author-handler…
+                           author-handler fails 72 times as often as usual
+                           author-handler takes 72 times as long as usual
+                           author-handler costs 72 times as much as usual
+                           and 4 more
+                  first    17:05:12 3f3f3f3f-3f3f-3f3f-3f3f-3f3f3f3f3f3f
+                  last     17:17:40 b2b2b2b2-b2b2-b2b2-b2b2-b2b2b2b2b2b2
+                  next     if nobody planned this, take the permission from its role and
+                           look at its last change
+                  id       7c1f90ab2233445566778899aabbccdd
+        "#]],
+    );
 }
 
 #[test]
 fn reads_quiet() {
-    check("quiet", expect![[r#"
+    check(
+        "quiet",
+        expect![[r#"
         LOW  12 functions of the account went quiet together                123456789012
               since    Tue 14 Oct 2025 17:05 UTC, 5 minutes, still going
               usual    in 21 days they never were together
               next     check first that their logs still arrive, then what they have in
                        common
               id       7c1f90ab2233445566778899aabbccdd
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn reads_hostile() {
-    check("hostile", expect![[r#"
-        HIGH  evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxx… calls evil HIGH
-              forgedxxxxxxxxxxxxxxxxxxxxxxxxxx…:evil HIGH  forgedxxxxxx…
-              where    evil HIGH  forgedxxxxxx… · eu-west-1
-              since    Tue 14 Oct 2025 17:05 UTC, within a minute, may go on
-              flow     evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxx… → evil HIGH
-                       forgedxxxxxxxxxxxxxxxxxxxxxxxxxx… ×214 → bucket evil HIGH  forge…
-              usual    in 21 days 3 targets: evil HIGH
-                       forgedxxxxxxxxxxxxxxxxxxxxxxxxxx…, evil HIGH  forgedxxxxxxxxxxxx…
-                       bucket evil HIGH  forgedxxxxxxxxxxxxxxxxxxx…: only evil HIGH
-                       forgedxxxxxxxxxxxxxxxxxxxxxxxxxx…, evil HIGH  forgedxxxxxxxxxxxx…
-              rarity   by chance about once in 3 years in this account
-              before   in the day before: evil HIGH
-                       forgedxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…; evil HIGH…
-              event    17:05:12 evil HIGH
-                       forgedxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…
-              next     if nobody planned this, take the permission from its role and
-                       look at its last change
-              id       evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…
-    "#]]);
+    check(
+        "hostile",
+        expect![[r#"
+            HIGH  evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxx… calls evil HIGH
+                  forgedxxxxxxxxxxxxxxxxxxxxxxxxxx…:evil HIGH  forgedxxxxxx…
+                  where    evil HIGH  forgedxxxxxx… · eu-west-1
+                  since    Tue 14 Oct 2025 17:05 UTC, within a minute so far
+                  flow     evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxx… → evil HIGH  forged…
+                           → bucket evil HIGH  forgedxxxxxxxxxxxxxxxxxxx…
+                  usual    in 21 days 3 targets: evil HIGH
+                           forgedxxxxxxxxxxxxxxxxxxxxxxxxxx…, evil HIGH  forgedxxxxxxxxxxxx…
+                           bucket evil HIGH  forgedxxxxxxxxxxxxxxxxxxx…: only evil HIGH
+                           forgedxxxxxxxxxxxxxxxxxxxxxxxxxx…, evil HIGH  forgedxxxxxxxxxxxx…
+                  rarity   by chance about once in 3 years in this account
+                  before   in the day before: evil HIGH
+                           forgedxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…; evil HIGH…
+                  event    17:05:12 evil HIGH
+                           forgedxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…
+                  next     if nobody planned this, take the permission from its role and
+                           look at its last change
+                  id       evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…
+        "#]],
+    );
 }
 
 #[test]
 fn reads_no_account() {
-    check("no account", expect![[r#"
-        HIGH  slack-invitor is throttled 27 times as often as usual
-              since    Tue 14 Oct 2025 17:05 UTC, 12 minutes, still going
-              rate     observed 40 throttled calls in 5 minutes, expected 1.5
-              hours    ▂▂▂▂▂▂▂▂▂▂▂▂▄▄▄▇▇▇███▅▅▅▂▂▂▂▂▂▂▂▂▂▂▂▄▄▄▇▇▇███▅▅[▅]
-                       calls in each of 48 hours: at most 900, 500 in that of 17:00
-              rarity   by chance about once in 3 years in this account; learnt from 21
-                       days
-              before   no change of it was seen in the day before
-              first    17:05:12 3f3f3f3f-3f3f-3f3f-3f3f-3f3f3f3f3f3f
-              last     17:17:40 b2b2b2b2-b2b2-b2b2-b2b2-b2b2b2b2b2b2
-              next     see whether it reached its own or the account's limit of
-                       concurrency
-              id       7c1f90ab2233445566778899aabbccdd
-    "#]]);
+    check(
+        "no account",
+        expect![[r#"
+            HIGH  slack-invitor is throttled 27 times as often as usual
+                  since    Tue 14 Oct 2025 17:05 UTC, 12 minutes, still going
+                  rate     observed 40 throttled calls in 5 minutes, expected 1.5
+                  learnt   from 21 days of its history
+                  hours    ▂▂▂▂▂▂▂▂▂▂▂▂▄▄▄▇▇▇███▅▅▅▂▂▂▂▂▂▂▂▂▂▂▂▄▄▄▇▇▇███▅▅[▅]
+                           calls an hour, over 48 hours: at most 900, 500 from 17:00 on
+                  rarity   by chance about once in 3 years in this account
+                  before   no change of it was seen in the day before
+                  first    17:05:12 3f3f3f3f-3f3f-3f3f-3f3f-3f3f3f3f3f3f
+                  last     17:17:40 b2b2b2b2-b2b2-b2b2-b2b2-b2b2b2b2b2b2
+                  next     see whether it reached its own or the account's limit of
+                           concurrency
+                  id       7c1f90ab2233445566778899aabbccdd
+        "#]],
+    );
 }
 
 #[test]
@@ -485,39 +530,40 @@ fn rare_lines() {
         shown.push_str(&text::rare(&incident, &text::Style::default()));
     }
     expect![[r#"
-        high  Tue 14 Oct 2025 17:05 UTC  author-handler reads bucket statistics-raw for…
-              by chance about once in 3 years; learnt from 21 days; 1 more
-        high  Tue 14 Oct 2025 17:05 UTC  alice was refused DeleteTable on table books f…
-              by chance about once in 3 years; learnt from 21 days
-        high  Tue 14 Oct 2025 17:05 UTC  author-handler reads secret db-password for th…
-              by chance about once in 3 years; learnt from 21 days
-        mediumTue 14 Oct 2025 17:05 UTC  author-handler calls function price-refresh fo…
-              by chance about once in 5 months; learnt from 21 days
-        high  Tue 14 Oct 2025 17:05 UTC  author-handler writes to bucket backup-77 of a…
-              by chance about once in 3 years; learnt from 21 days
-        high  Tue 14 Oct 2025 17:05 UTC  alice lists users of the whole account for the…
-              by chance about once in 3 years; learnt from 21 days
-        high  Tue 14 Oct 2025 17:05 UTC  author-handler is called 13 times as often as…
-              observed 2,431 calls in 5 minutes, expected 190; about once in 3 years; l…
-        high  Tue 14 Oct 2025 17:05 UTC  price-refresh has gone quiet
-              observed 0 calls in 5 minutes, expected 36; about once in 3 years; learnt…
-        high  Tue 14 Oct 2025 17:05 UTC  author-handler fails, which it hardly ever does
-              observed 96 failed calls in 5 minutes, expected under 0.1; about once in…
-        high  Tue 14 Oct 2025 17:05 UTC  author-handler takes 7.6 times the usual time
-              observed a median of 1.8 s over 5 minutes, expected 240 ms; about once in…
-        high  Tue 14 Oct 2025 17:05 UTC  alice uses bucket backups 165 times as often a…
-              observed 5,120 calls in about 3 hours, expected 31; about once in 3 years…
-        high  Tue 14 Oct 2025 17:05 UTC  author-handler moves 229 times the usual amoun…
-              observed 3.2 GB in about 3 hours, expected 14 MB; about once in 3 years;…
-        high  Tue 14 Oct 2025 17:05 UTC  author-handler reads bucket statistics-raw for…
-              by chance about once in 3 years; learnt from 21 days; 9 more
-        rare  Tue 14 Oct 2025 17:05 UTC  12 functions of the account went quiet together
-              learnt from 21 days
-        high  Tue 14 Oct 2025 17:05 UTC  evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxx… c…
-              by chance about once in 3 years; learnt from 21 days
-        high  Tue 14 Oct 2025 17:05 UTC  slack-invitor is throttled 27 times as often a…
-              observed 40 throttled calls in 5 minutes, expected 1.5; about once in 3 y…
-    "#]].assert_eq(&shown);
+        high  author-handler reads bucket statistics-raw for the first time
+              Tue 14 Oct 2025 17:05 UTC; about once in 3 years; 1 more
+        high  alice was refused DeleteTable on table books for the first time
+              Tue 14 Oct 2025 17:05 UTC; about once in 3 years
+        high  author-handler reads secret db-password for the first time
+              Tue 14 Oct 2025 17:05 UTC; about once in 3 years
+        mediumauthor-handler calls function price-refresh for the first time
+              Tue 14 Oct 2025 17:05 UTC; about once in 5 months
+        high  author-handler writes to bucket backup-77 of another account
+              Tue 14 Oct 2025 17:05 UTC; about once in 3 years
+        high  alice lists users of the whole account for the first time
+              Tue 14 Oct 2025 17:05 UTC; about once in 3 years
+        high  author-handler is called 13 times as often as usual
+              Tue 14 Oct 2025 17:05 UTC; observed 2,431 calls in 5 minutes, expected 19…
+        high  price-refresh has gone quiet
+              Tue 14 Oct 2025 17:05 UTC; observed 0 calls in 5 minutes, expected 36; ab…
+        high  author-handler fails, which it hardly ever does
+              Tue 14 Oct 2025 17:05 UTC; observed 96 failed calls in 5 minutes, expecte…
+        high  author-handler takes 7.6 times as long as usual
+              Tue 14 Oct 2025 17:05 UTC; observed a median of 1.8 s over 5 minutes, exp…
+        high  alice uses bucket backups 165 times as often as usual
+              Tue 14 Oct 2025 17:05 UTC; observed 5,120 calls in about 3 hours, expecte…
+        high  author-handler moves 229 times as much data as usual to or from bucket st…
+              Tue 14 Oct 2025 17:05 UTC; observed 3.2 GB in about 3 hours, expected 14…
+        high  author-handler reads bucket statistics-raw for the first time
+              Tue 14 Oct 2025 17:05 UTC; about once in 3 years; 9 more
+        rare  12 functions of the account went quiet together
+              Tue 14 Oct 2025 17:05 UTC
+        high  evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxx… calls evil HIGH  forgedxxxxx…
+              Tue 14 Oct 2025 17:05 UTC; about once in 3 years
+        high  slack-invitor is throttled 27 times as often as usual
+              Tue 14 Oct 2025 17:05 UTC; observed 40 throttled calls in 5 minutes, expe…
+    "#]]
+    .assert_eq(&shown);
 }
 
 #[test]
@@ -528,7 +574,7 @@ fn as_json() {
 
 #[test]
 fn as_ocsf() {
-    expect![[r#"{"activity_id":1,"activity_name":"Create","category_uid":2,"category_name":"Findings","class_uid":2004,"class_name":"Detection Finding","type_uid":200401,"type_name":"Detection Finding: Create","severity_id":4,"severity":"High","status_id":1,"status":"New","time":1760462260000,"start_time":1760461512000,"end_time":1760462260000,"message":"author-handler reads a bucket it never touched","is_alert":true,"metadata":{"version":"1.8.0","product":{"name":"Outflow","vendor_name":"Outflow","version":"0.1.0"},"profiles":["cloud"],"uid":"7c1f90ab2233445566778899aabbccdd-1","sequence":1},"finding_info":{"uid":"7c1f90ab2233445566778899aabbccdd","title":"author-handler reads a bucket it never touched","desc":"author-handler reads bucket statistics-raw for the first time. By chance about once in 3 years in this account; learnt from 21 days. author-handler reads bucket statistics-raw for the first time.","analytic":{"name":"new flow","uid":"new-flow","type":"Statistical","type_id":3},"types":["new flow"],"created_time":1760461800000,"modified_time":1760461800000,"first_seen_time":1760461512000,"last_seen_time":1760462260000},"resources":[{"uid":"arn:aws:lambda:eu-west-1:123456789012:function:author-handler","name":"author-handler","type":"AWS::Lambda::Function","cloud_partition":"aws","region":"eu-west-1","role_id":2,"owner":{"account":{"uid":"123456789012","type":"AWS Account","type_id":10}}}],"evidences":[{"name":"flow s3:GetObject bucket statistics-raw","actor":{"app_name":"author-handler","app_uid":"arn:aws:lambda:eu-west-1:123456789012:function:author-handler"},"api":{"operation":"GetObject","service":{"name":"s3"}},"resources":[{"uid":"statistics-raw","name":"statistics-raw","type":"AWS::S3::Bucket","role_id":1}],"data":{"first_event_uid":"3f3f3f3f-3f3f-3f3f-3f3f-3f3f3f3f3f3f","first_event_time":1760461512000,"last_event_uid":"b2b2b2b2-b2b2-b2b2-b2b2-b2b2b2b2b2b2","last_event_time":1760462260000,"count":214,"denied":false,"years_between_chance_events":3.2,"learnt_days":21.4}},{"name":"flow s3:ListObjects bucket statistics-raw","actor":{"app_name":"author-handler","app_uid":"arn:aws:lambda:eu-west-1:123456789012:function:author-handler"},"api":{"operation":"ListObjects","service":{"name":"s3"}},"resources":[{"uid":"statistics-raw","name":"statistics-raw","type":"AWS::S3::Bucket","role_id":1}],"data":{"first_event_uid":"3f3f3f3f-3f3f-3f3f-3f3f-3f3f3f3f3f3f","first_event_time":1760461512000,"last_event_uid":"b2b2b2b2-b2b2-b2b2-b2b2-b2b2b2b2b2b2","last_event_time":1760462260000,"count":1,"denied":false,"years_between_chance_events":1.1,"learnt_days":21.4}}],"anomaly_analyses":[{"analysis_targets":[{"name":"author-handler","type":"AWS::Lambda::Function"}],"anomalies":[{"observation_parameter":"flow","observation_type":"Frequency Analysis","observed_pattern":"UNSEEN","observations":[{"value":"s3:GetObject bucket statistics-raw","count":214,"timespan":{"type":"Minutes","type_id":3,"start_time":1760461512000,"end_time":1760462260000,"duration_mins":12}}]}],"baselines":[{"observation_parameter":"target","observation_type":"Frequency Analysis","observed_pattern":"FREQUENT","observations":[{"value":"table books","timespan":{"type":"Days","type_id":5,"duration_days":21}},{"value":"topic authors","timespan":{"type":"Days","type_id":5,"duration_days":21}},{"value":"key alias/books","timespan":{"type":"Days","type_id":5,"duration_days":21}}]}]},{"analysis_targets":[{"name":"author-handler","type":"AWS::Lambda::Function"}],"anomalies":[{"observation_parameter":"flow","observation_type":"Frequency Analysis","observed_pattern":"UNSEEN","observations":[{"value":"s3:ListObjects bucket statistics-raw","count":1,"timespan":{"type":"Minutes","type_id":3,"start_time":1760461512000,"end_time":1760462260000,"duration_mins":12}}]}],"baselines":[{"observation_parameter":"target","observation_type":"Frequency Analysis","observed_pattern":"FREQUENT","observations":[{"value":"table books","timespan":{"type":"Days","type_id":5,"duration_days":21}},{"value":"topic authors","timespan":{"type":"Days","type_id":5,"duration_days":21}},{"value":"key alias/books","timespan":{"type":"Days","type_id":5,"duration_days":21}}]}]}],"remediation":{"desc":"if nobody planned this, take the permission from its role and look at its last change"},"cloud":{"provider":"AWS","account":{"uid":"123456789012","type":"AWS Account","type_id":10},"cloud_partition":"aws","region":"eu-west-1"}}"#]].assert_eq(&ocsf::finding(&foreign_bucket(), &ocsf::Product { version: "0.1.0" }));
+    expect![[r#"{"activity_id":1,"activity_name":"Create","category_uid":2,"category_name":"Findings","class_uid":2004,"class_name":"Detection Finding","type_uid":200401,"type_name":"Detection Finding: Create","severity_id":4,"severity":"High","status_id":1,"status":"New","time":1760462260000,"start_time":1760461512000,"end_time":1760462260000,"message":"author-handler reads a bucket it never touched","is_alert":true,"metadata":{"version":"1.8.0","product":{"name":"Outflow","vendor_name":"Outflow","version":"0.1.0"},"profiles":["cloud"],"uid":"7c1f90ab2233445566778899aabbccdd-1","sequence":1},"finding_info":{"uid":"7c1f90ab2233445566778899aabbccdd","title":"author-handler reads a bucket it never touched","desc":"author-handler reads bucket statistics-raw for the first time (s3:GetObject). By chance about once in 3 years in this account; learnt from 21 days. author-handler reads bucket statistics-raw for the first time (s3:ListObjects).","analytic":{"name":"new flow","uid":"new-flow","type":"Statistical","type_id":3},"types":["new flow"],"created_time":1760461800000,"modified_time":1760461800000,"first_seen_time":1760461512000,"last_seen_time":1760462260000},"resources":[{"uid":"arn:aws:lambda:eu-west-1:123456789012:function:author-handler","name":"author-handler","type":"AWS::Lambda::Function","cloud_partition":"aws","region":"eu-west-1","role_id":2,"owner":{"account":{"uid":"123456789012","type":"AWS Account","type_id":10}}}],"evidences":[{"name":"flow s3:GetObject bucket statistics-raw","actor":{"app_name":"author-handler","app_uid":"arn:aws:lambda:eu-west-1:123456789012:function:author-handler"},"api":{"operation":"GetObject","service":{"name":"s3"}},"resources":[{"uid":"statistics-raw","name":"statistics-raw","type":"AWS::S3::Bucket","role_id":1}],"data":{"first_event_uid":"3f3f3f3f-3f3f-3f3f-3f3f-3f3f3f3f3f3f","first_event_time":1760461512000,"last_event_uid":"b2b2b2b2-b2b2-b2b2-b2b2-b2b2b2b2b2b2","last_event_time":1760462260000,"count":214,"denied":false,"years_between_chance_events":3.2,"learnt_days":21.4}},{"name":"flow s3:ListObjects bucket statistics-raw","actor":{"app_name":"author-handler","app_uid":"arn:aws:lambda:eu-west-1:123456789012:function:author-handler"},"api":{"operation":"ListObjects","service":{"name":"s3"}},"resources":[{"uid":"statistics-raw","name":"statistics-raw","type":"AWS::S3::Bucket","role_id":1}],"data":{"first_event_uid":"3f3f3f3f-3f3f-3f3f-3f3f-3f3f3f3f3f3f","first_event_time":1760461512000,"last_event_uid":"b2b2b2b2-b2b2-b2b2-b2b2-b2b2b2b2b2b2","last_event_time":1760462260000,"count":1,"denied":false,"years_between_chance_events":1.1,"learnt_days":21.4}}],"anomaly_analyses":[{"analysis_targets":[{"name":"author-handler","type":"AWS::Lambda::Function"}],"anomalies":[{"observation_parameter":"flow","observation_type":"Frequency Analysis","observed_pattern":"UNSEEN","observations":[{"value":"s3:GetObject bucket statistics-raw","count":214,"timespan":{"type":"Minutes","type_id":3,"start_time":1760461512000,"end_time":1760462260000,"duration_mins":12}}]}],"baselines":[{"observation_parameter":"target","observation_type":"Frequency Analysis","observed_pattern":"FREQUENT","observations":[{"value":"table books","timespan":{"type":"Days","type_id":5,"duration_days":21}},{"value":"topic authors","timespan":{"type":"Days","type_id":5,"duration_days":21}},{"value":"key alias/books","timespan":{"type":"Days","type_id":5,"duration_days":21}}]}]},{"analysis_targets":[{"name":"author-handler","type":"AWS::Lambda::Function"}],"anomalies":[{"observation_parameter":"flow","observation_type":"Frequency Analysis","observed_pattern":"UNSEEN","observations":[{"value":"s3:ListObjects bucket statistics-raw","count":1,"timespan":{"type":"Minutes","type_id":3,"start_time":1760461512000,"end_time":1760462260000,"duration_mins":12}}]}],"baselines":[{"observation_parameter":"target","observation_type":"Frequency Analysis","observed_pattern":"FREQUENT","observations":[{"value":"table books","timespan":{"type":"Days","type_id":5,"duration_days":21}},{"value":"topic authors","timespan":{"type":"Days","type_id":5,"duration_days":21}},{"value":"key alias/books","timespan":{"type":"Days","type_id":5,"duration_days":21}}]}]}],"remediation":{"desc":"if nobody planned this, take the permission from its role and look at its last change"},"cloud":{"provider":"AWS","account":{"uid":"123456789012","type":"AWS Account","type_id":10},"cloud_partition":"aws","region":"eu-west-1"}}"#]].assert_eq(&ocsf::finding(&foreign_bucket(), &ocsf::Product { version: "0.1.0" }));
     expect![[r#"{"activity_id":3,"activity_name":"Close","category_uid":2,"category_name":"Findings","class_uid":2004,"class_name":"Detection Finding","type_uid":200403,"type_name":"Detection Finding: Close","severity_id":4,"severity":"High","status_id":4,"status":"Resolved","time":1760461800000,"start_time":1760461500000,"end_time":1760461800000,"message":"price-refresh has gone quiet","is_alert":true,"metadata":{"version":"1.8.0","product":{"name":"Outflow","vendor_name":"Outflow","version":"0.1.0"},"profiles":["cloud"],"uid":"7c1f90ab2233445566778899aabbccdd-4","sequence":4},"finding_info":{"uid":"7c1f90ab2233445566778899aabbccdd","title":"price-refresh has gone quiet","desc":"price-refresh has gone quiet (observed 0 calls in 5 minutes, expected 36). By chance about once in 3 years in this account; learnt from 21 days.","analytic":{"name":"rate","uid":"rate","type":"Statistical","type_id":3},"types":["rate"],"created_time":1760461800000,"modified_time":1760461800000,"first_seen_time":1760461500000,"last_seen_time":1760461800000},"resources":[{"uid":"arn:aws:lambda:eu-west-1:123456789012:function:price-refresh","name":"price-refresh","type":"AWS::Lambda::Function","cloud_partition":"aws","region":"eu-west-1","role_id":3,"owner":{"account":{"uid":"123456789012","type":"AWS Account","type_id":10}}}],"evidences":[{"name":"rate volume down","actor":{"app_name":"price-refresh","app_uid":"arn:aws:lambda:eu-west-1:123456789012:function:price-refresh"},"resources":[],"data":{"first_event_uid":null,"first_event_time":null,"last_event_uid":null,"last_event_time":null,"count":0,"denied":false,"years_between_chance_events":3.2,"learnt_days":21.4}}],"anomaly_analyses":[{"analysis_targets":[{"name":"price-refresh","type":"AWS::Lambda::Function"}],"anomalies":[{"observation_parameter":"calls","observation_type":"Volume Analysis","observed_pattern":"SILENCE","observations":[{"value":"0","timespan":{"type":"Minutes","type_id":3,"start_time":1760461500000,"end_time":1760461800000,"duration_mins":5}}]}],"baselines":[{"observation_parameter":"calls","observation_type":"Volume Analysis","observed_pattern":"NORMAL_VOLUME","observations":[{"value":"36","timespan":{"type":"Minutes","type_id":3,"start_time":1760461500000,"end_time":1760461800000,"duration_mins":5}}]}]}],"remediation":{"desc":"look at what calls it (schedule, event source, API) and at its last change"},"cloud":{"provider":"AWS","account":{"uid":"123456789012","type":"AWS Account","type_id":10},"cloud_partition":"aws","region":"eu-west-1"}}"#]].assert_eq(&ocsf::finding(&sample("silent"), &ocsf::Product { version: "0.1.0" }));
 }
 

@@ -67,9 +67,7 @@ pub fn incident(incident: &Incident, style: &Style) -> String {
         Detail::Quiet { .. } => page.put("usual", &format!("in {} they never were together", days(lead.learnt_days)), 1),
     }
     if let Some(rarity) = rarity(lead.years) {
-        let learnt =
-            if matches!(lead.detail, Detail::Rate(_)) { format!("; learnt from {}", days(lead.learnt_days)) } else { String::new() };
-        page.put("rarity", &format!("by chance {rarity} in this account{learnt}"), 2);
+        page.put("rarity", &format!("by chance {rarity} in this account"), 2);
     }
     if let Some(before) = before(lead) {
         page.put("before", &before, 2);
@@ -80,8 +78,12 @@ pub fn incident(incident: &Incident, style: &Style) -> String {
     }
     end.put("next", say::next(lead), 2);
     end.put("id", &clean(&incident.uid, EVENT_CHARS_MAX), 1);
+    let others = others(incident, lead);
+    // Where names are so long that a screen overflows, the last lines of the facts give way.
+    let least = end.lines.len() + usize::from(others.1 > 0);
+    page.lines.truncate(LINES_MAX.saturating_sub(least));
     let room = LINES_MAX.saturating_sub(page.lines.len() + end.lines.len());
-    also(&mut page, incident, lead, room);
+    also(&mut page, &others, room);
     page.lines.append(&mut end.lines);
     page.finish()
 }
@@ -91,18 +93,15 @@ pub fn rare(incident: &Incident, style: &Style) -> String {
     let mut page = Page::new(style);
     let severity = incident.severity();
     let word = if severity == Severity::Low { "rare" } else { severity.word() };
-    let begin = incident.since();
     let lead = incident.lead();
     let said = lead.map_or_else(|| title(incident), say::sentence);
-    let line = format!("{word:<6}{} {} UTC  {said}", day(begin), clock(begin));
-    page.lines.extend(wrap(&line, page.width, 1));
-    let Some(lead) = lead else { return page.finish() };
-    let mut facts = Vec::new();
-    if let Detail::Rate(rate) = &lead.detail {
+    page.lines.extend(wrap(&format!("{word:<LABEL_AT$}{said}"), page.width, 1));
+    let begin = incident.since();
+    let mut facts = vec![format!("{} {} UTC", day(begin), clock(begin))];
+    if let Some(Detail::Rate(rate)) = lead.map(|f| &f.detail) {
         facts.push(measured(rate));
     }
-    facts.extend(rarity(lead.years).map(|r| format!("{}{r}", if facts.is_empty() { "by chance " } else { "" })));
-    facts.push(format!("learnt from {}", days(lead.learnt_days)));
+    facts.extend(lead.and_then(|f| rarity(f.years)));
     let others = (incident.findings.len() as u64).saturating_sub(1).saturating_add(incident.more);
     if others > 0 {
         facts.push(format!("{} more", count(others)));
@@ -226,15 +225,12 @@ fn since(incident: &Incident) -> String {
         let _ = write!(out, " to {end}");
     }
     out.push_str(" UTC, ");
-    match lasted_ms {
-        MINUTE_MS.. => out.push_str(&minutes((lasted_ms / MINUTE_MS) as u64)),
-        _ if incident.findings.iter().map(|f| f.count).sum::<u64>() == 1 => out.push_str("once"),
-        _ => out.push_str("within a minute"),
-    }
-    out.push_str(match (incident.resolved, lasted_ms >= MINUTE_MS) {
-        (true, _) => ", over",
-        (false, true) => ", still going",
-        (false, false) => ", may go on",
+    let events = incident.findings.iter().fold(0_u64, |n, f| n.saturating_add(f.count));
+    out.push_str(&match (lasted_ms, incident.resolved) {
+        (MINUTE_MS.., true) => format!("{}, over", minutes((lasted_ms / MINUTE_MS) as u64)),
+        (MINUTE_MS.., false) => format!("{}, still going", minutes((lasted_ms / MINUTE_MS) as u64)),
+        (_, true) => (if events == 1 { "once, over" } else { "within a minute, over" }).to_owned(),
+        (_, false) => (if events == 1 { "once so far" } else { "within a minute so far" }).to_owned(),
     });
     out
 }
@@ -252,7 +248,13 @@ fn new_flow(page: &mut Page, incident: &Incident, lead: &Finding, flow: &FlowDet
     }
     let refused = if flow.denied { " (refused)" } else { "" };
     let (who, target) = (say::who(&lead.entity), say::target(&flow.target));
-    page.put("flow", &format!("{who} → {}{refused} → {target}", actions.join(", ")), 2);
+    let does = format!("{who} → {}{refused}", actions.join(", "));
+    if columns(&does) + columns(&target) + 3 <= page.width - FACT_AT {
+        page.put("flow", &format!("{does} → {target}"), 1);
+    } else {
+        page.put("flow", &does, 1);
+        page.put("", &format!("→ {target}"), 1);
+    }
     let learnt = days(lead.learnt_days);
     let usual: Vec<String> = flow.usual.0.iter().map(|t| say::target(t)).collect();
     let all = plural(flow.usual.1 as f64, "target");
@@ -278,7 +280,7 @@ fn is_same_flow(finding: &Finding, lead: &Finding) -> bool {
     }
 }
 
-/// `bucket statistics-raw: only statistics-handler, for 19 days or more`; nothing of account-wide listings.
+/// `bucket statistics-raw: only statistics-handler, for 19+ days`; nothing of account-wide listings.
 ///
 /// A user's day counts from the first record of the account, which is at least as old as the entity's own baseline: so what
 /// can be said is how long at least.
@@ -295,7 +297,7 @@ fn users(lead: &Finding, flow: &FlowDetail) -> Option<String> {
         ([], n) => format!("{target}: used by {}", plural(n as f64, others)),
         ([one], 0 | 1) => {
             let for_days = known.first().map(|(_, since)| lead.learnt_days - since).filter(|d| *d >= 1.0);
-            let so_long = for_days.map_or_else(String::new, |d| format!(", for {} or more", days(d)));
+            let so_long = for_days.map_or_else(String::new, |d| format!(", for {:.0}+ days", d.floor()));
             format!("{target}: only {one}{so_long}")
         }
         (some, n) if n > some.len() as u64 => {
@@ -307,6 +309,7 @@ fn users(lead: &Finding, flow: &FlowDetail) -> Option<String> {
 
 fn rate_rows(page: &mut Page, lead: &Finding, rate: &RateDetail) {
     page.put("rate", &measured(rate), 2);
+    page.put("learnt", &format!("from {} of its history", days(lead.learnt_days)), 1);
     let most = lead.hours.iter().copied().filter(|n| n.is_finite()).fold(0.0_f32, f32::max);
     if most <= 0.0 {
         return;
@@ -323,12 +326,14 @@ fn rate_rows(page: &mut Page, lead: &Finding, rate: &RateDetail) {
     let start = lead.window.start();
     let began = clock(start.plus_ms(-start.ms().rem_euclid(60 * MINUTE_MS)));
     let silent = shown.iter().rev().take_while(|n| **n <= 0.0).count();
-    let last = lead.hours.last().copied().unwrap_or(0.0);
+    let last = number(f64::from(lead.hours.last().copied().unwrap_or(0.0)));
     let now = match silent {
-        0 | 1 => format!("{} in that of {began}", number(f64::from(last))),
-        n => format!("none in the last {n}"),
+        0 => format!("{last} from {began} on"),
+        1 => format!("none from {began} on"),
+        2 => "none for over an hour".to_owned(),
+        n => format!("none for over {} hours", n - 1),
     };
-    page.put("", &format!("calls in each of {} hours: at most {}, {now}", shown.len(), number(f64::from(most))), 2);
+    page.put("", &format!("calls an hour, over {} hours: at most {}, {now}", shown.len(), number(f64::from(most))), 2);
 }
 
 /// `observed 2,431 calls in 5 minutes, expected 190`.
@@ -374,25 +379,27 @@ fn before(lead: &Finding) -> Option<String> {
     Some(format!("in the day before: {}", said.join("; ")))
 }
 
-/// The other findings, in so many lines.
-fn also(page: &mut Page, incident: &Incident, lead: &Finding, room: usize) {
-    let others: Vec<&Finding> =
-        incident.findings.iter().filter(|f| !(f.entity == lead.entity && f.subject == lead.subject) && !is_same_flow(f, lead)).collect();
+/// The findings that no other line tells, and how many there are with those that were only counted.
+fn others<'a>(incident: &'a Incident, lead: &Finding) -> (Vec<&'a Finding>, u64) {
+    let told = |f: &Finding| (f.entity == lead.entity && f.subject == lead.subject) || is_same_flow(f, lead);
+    let others: Vec<&Finding> = incident.findings.iter().filter(|f| !told(f)).collect();
     let all = (others.len() as u64).saturating_add(incident.more);
-    if all == 0 || room == 0 {
-        return;
+    (others, all)
+}
+
+/// The other findings, in so many lines; the line that counts the rest takes the place of one.
+fn also(page: &mut Page, (others, all): &(Vec<&Finding>, u64), room: usize) {
+    let mut told = others.len().min(ALSO_MAX).min(room);
+    if *all > told as u64 && told == room {
+        told = told.saturating_sub(1);
     }
-    let mut told = (others.len()).min(ALSO_MAX).min(room);
-    if all > told as u64 && told == room {
-        // The line that counts the rest takes the place of one.
-        told -= 1;
-    }
-    for (i, finding) in others.iter().take(told).enumerate() {
-        page.put(if i == 0 { "also" } else { "" }, &say::sentence(finding), 1);
+    let mut label = "also";
+    for finding in others.iter().take(told) {
+        page.put(label, &say::sentence(finding), 1);
+        label = "";
     }
     let rest = all - told as u64;
-    if rest > 0 {
-        let label = if told == 0 { "also" } else { "" };
+    if rest > 0 && room > 0 {
         let and = if told == 0 { "" } else { "and " };
         page.put(label, &format!("{and}{} more", count(rest)), 1);
     }

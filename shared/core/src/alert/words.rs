@@ -213,7 +213,7 @@ mod tests {
         for (years, want) in [
             (0.0, None),
             (f64::NAN, None),
-            (0.01, Some("more than once a week")),
+            (0.005, Some("more than once a week")),
             (0.02, Some("about once a week")),
             (0.1, Some("about once in 5 weeks")),
             (0.5, Some("about once in 6 months")),
