@@ -141,6 +141,7 @@ struct Evidence {
     actor: Option<Actor>,
     #[serde(skip_serializing_if = "Option::is_none")]
     api: Option<Api>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     resources: Vec<Resource>,
     data: EvidenceData,
 }

@@ -247,9 +247,11 @@ pub(super) fn next(finding: &Finding) -> &'static str {
         Detail::NewFlow(_) => "if nobody planned this, disable the credentials and look at what else they did",
         Detail::Rate(rate) => match rate.family.as_str() {
             "volume up" | "slow shift" if function => "find out who calls it; reserved concurrency puts a lid on a storm",
-            "volume up" | "slow shift" | "calls" | "bytes" if !function => "ask its owner; if nobody planned this, disable the credentials",
+            "volume up" | "slow shift" | "calls" | "bytes" if !function => {
+                "ask who uses these credentials; if nobody planned this, disable them"
+            }
             "volume down" if function => "look at what calls it (schedule, event source, API) and at its last change",
-            "volume down" => "ask its owner whether it was stopped on purpose",
+            "volume down" => "ask who uses these credentials whether this is on purpose",
             "errors" => "read its log from the first event on",
             "throttles" => "see whether it reached its own or the account's limit of concurrency",
             "lines" => "read which line of its log repeats",

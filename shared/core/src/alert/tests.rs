@@ -119,7 +119,7 @@ fn hostile() -> Incident {
 
 /// Every incident that the snapshots show.
 fn samples() -> Vec<(&'static str, Incident)> {
-    let denied = FlowDetail { denied: true, ..flow("dynamodb", "DeleteTable", "table books") };
+    let denied = FlowDetail { denied: true, users: (Vec::new(), 0), ..flow("dynamodb", "DeleteTable", "table books") };
     let secret = FlowDetail { users: (Vec::new(), 0), ..flow("secretsmanager", "GetSecretValue", "secret db-password") };
     let invoke = flow("lambda", "Invoke", "function price-refresh");
     let outside = FlowDetail { outside: true, ..flow("s3", "PutObject", "bucket backup-77") };
@@ -206,11 +206,11 @@ fn reads_denied() {
         "denied",
         expect![[r#"
             HIGH  alice was refused DeleteTable on table books for the first time
-                  where    123456789012
+                  where    account 123456789012
                   since    Tue 14 Oct 2025 17:05 UTC, once so far
                   flow     alice → DeleteTable (refused) → table books
                   usual    in 21 days 3 targets: table books, topic authors, key alias/books
-                           table books: only statistics-handler, for 19+ days
+                           table books: no other user or role is known to use it
                   rarity   by chance about once in 3 years in this account
                   first    17:05:12 3f3f3f3f-3f3f-3f3f-3f3f-3f3f3f3f3f3f
                   last     17:05:12 b2b2b2b2-b2b2-b2b2-b2b2-b2b2b2b2b2b2
@@ -247,7 +247,7 @@ fn reads_invoke() {
         "invoke",
         expect![[r#"
             MEDIUM  author-handler calls function price-refresh for the first time
-                  where    123456789012 · eu-west-1
+                  where    account 123456789012 · eu-west-1
                   since    Tue 14 Oct 2025 17:05 UTC, 12 minutes, still going
                   flow     author-handler → Invoke ×214 → function price-refresh
                   usual    in 21 days 3 targets: table books, topic authors, key alias/books
@@ -269,9 +269,10 @@ fn reads_outside() {
         "outside",
         expect![[r#"
             HIGH  author-handler writes to a bucket of another account
-                  where    123456789012 · eu-west-1
+                  where    account 123456789012 · eu-west-1
                   since    Tue 14 Oct 2025 17:05 UTC, 12 minutes, still going
-                  flow     author-handler → PutObject ×214 → bucket backup-77
+                  flow     author-handler → PutObject ×214
+                           → bucket backup-77 (another account's)
                   usual    in 21 days 3 targets: table books, topic authors, key alias/books
                            bucket backup-77: only statistics-handler, for 19+ days
                   rarity   by chance about once in 3 years in this account
@@ -310,12 +311,12 @@ fn reads_storm() {
         "storm",
         expect![[r#"
             HIGH  author-handler is called 13 times as often as usual
-                  where    123456789012 · eu-west-1
+                  where    account 123456789012 · eu-west-1
                   since    Tue 14 Oct 2025 17:05 UTC, 12 minutes, still going
                   rate     observed 2,431 calls in 5 minutes, expected 190
                   learnt   from 21 days of its history
                   hours    ▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▃▃▃▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▃▃▃▂▂▂[█]
-                           calls an hour, over 49 hours: at most 5,310, 5,310 from 17:00 on
+                           calls an hour in 49 hours: most 5,310; from 17:00 on 5,310
                   rarity   by chance about once in 3 years in this account
                   before   no change of it was seen in the day before
                   first    17:05:12 3f3f3f3f-3f3f-3f3f-3f3f-3f3f3f3f3f3f
@@ -332,11 +333,11 @@ fn reads_silent() {
         "silent",
         expect![[r#"
             HIGH  price-refresh has gone quiet                      123456789012 · eu-west-1
-                  since    Tue 14 Oct 2025 17:05 to 17:10 UTC, 5 minutes, over
+                  noticed  Tue 14 Oct 2025 17:05 UTC, closed
                   rate     observed 0 calls in 5 minutes, expected 36
                   learnt   from 21 days of its history
                   hours    ▂▂▂▂▂▂▂▂▂▂▂▂▄▄▄▇▇▇███▅▅▅▂▂▂▂▂▂▂▂▂▂▂▂▄▄▄▇▇▇██▁▁▁[▁]
-                           calls an hour, over 48 hours: at most 900, none for over 3 hours
+                           calls an hour in 48 hours: most 900; none for over 3 hours
                   rarity   by chance about once in 3 years in this account
                   before   no change of it was seen in the day before
                   next     look at what calls it (schedule, event source, API) and at its
@@ -353,10 +354,10 @@ fn reads_errors() {
         expect![[r#"
             HIGH  author-handler fails, which it hardly ever does   123456789012 · eu-west-1
                   since    Tue 14 Oct 2025 17:05 UTC, 12 minutes, still going
-                  rate     observed 96 failed calls in 5 minutes, expected under 0.1
+                  rate     observed 96 failed calls in 5 minutes, expected <0.1
                   learnt   from 21 days of its history
                   hours    ▂▂▂▂▂▂▂▂▂▂▂▂▄▄▄▇▇▇███▅▅▅▂▂▂▂▂▂▂▂▂▂▂▂▄▄▄▇▇▇███▅▅[▅]
-                           calls an hour, over 48 hours: at most 900, 500 from 17:00 on
+                           calls an hour in 48 hours: most 900; from 17:00 on 500
                   rarity   by chance about once in 3 years in this account
                   before   no change of it was seen in the day before
                   first    17:05:12 3f3f3f3f-3f3f-3f3f-3f3f-3f3f3f3f3f3f
@@ -377,7 +378,7 @@ fn reads_median() {
                   rate     observed a median of 1.8 s over 5 minutes, expected 240 ms
                   learnt   from 21 days of its history
                   hours    ▂▂▂▂▂▂▂▂▂▂▂▂▄▄▄▇▇▇███▅▅▅▂▂▂▂▂▂▂▂▂▂▂▂▄▄▄▇▇▇███▅▅[▅]
-                           calls an hour, over 48 hours: at most 900, 500 from 17:00 on
+                           calls an hour in 48 hours: most 900; from 17:00 on 500
                   rarity   by chance about once in 3 years in this account
                   before   no change of it was seen in the day before
                   first    17:05:12 3f3f3f3f-3f3f-3f3f-3f3f-3f3f3f3f3f3f
@@ -399,11 +400,12 @@ fn reads_calls() {
                   rate     observed 5,120 calls in about 3 hours, expected 31
                   learnt   from 21 days of its history
                   hours    ▂▂▂▂▂▂▂▂▂▂▂▂▄▄▄▇▇▇███▅▅▅▂▂▂▂▂▂▂▂▂▂▂▂▄▄▄▇▇▇███▅▅[▅]
-                           calls an hour, over 48 hours: at most 900, 500 from 17:00 on
+                           calls an hour in 48 hours: most 900; from 17:00 on 500
                   rarity   by chance about once in 3 years in this account
                   first    17:05:12 3f3f3f3f-3f3f-3f3f-3f3f-3f3f3f3f3f3f
                   last     17:17:40 b2b2b2b2-b2b2-b2b2-b2b2-b2b2b2b2b2b2
-                  next     ask its owner; if nobody planned this, disable the credentials
+                  next     ask who uses these credentials; if nobody planned this, disable
+                           them
                   id       7c1f90ab2233445566778899aabbccdd
         "#]],
     );
@@ -416,12 +418,12 @@ fn reads_bytes() {
         expect![[r#"
             HIGH  author-handler moves 229 times as much data as usual to or from bucket
                   statistics-raw
-                  where    123456789012 · eu-west-1
+                  where    account 123456789012 · eu-west-1
                   since    Tue 14 Oct 2025 17:05 UTC, 12 minutes, still going
                   rate     observed 3.2 GB in about 3 hours, expected 14 MB
                   learnt   from 21 days of its history
                   hours    ▂▂▂▂▂▂▂▂▂▂▂▂▄▄▄▇▇▇███▅▅▅▂▂▂▂▂▂▂▂▂▂▂▂▄▄▄▇▇▇███▅▅[▅]
-                           calls an hour, over 48 hours: at most 900, 500 from 17:00 on
+                           calls an hour in 48 hours: most 900; from 17:00 on 500
                   rarity   by chance about once in 3 years in this account
                   before   no change of it was seen in the day before
                   first    17:05:12 3f3f3f3f-3f3f-3f3f-3f3f-3f3f3f3f3f3f
@@ -464,13 +466,13 @@ fn reads_quiet() {
     check(
         "quiet",
         expect![[r#"
-        LOW  12 functions of the account went quiet together                123456789012
-              since    Tue 14 Oct 2025 17:05 UTC, 5 minutes, still going
-              usual    in 21 days they never were together
-              next     check first that their logs still arrive, then what they have in
-                       common
-              id       7c1f90ab2233445566778899aabbccdd
-    "#]],
+            LOW  12 functions of the account went quiet together                123456789012
+                  noticed  Tue 14 Oct 2025 17:05 UTC, still open
+                  learnt   from 21 days of the account's history
+                  next     check first that their logs still arrive, then what they have in
+                           common
+                  id       7c1f90ab2233445566778899aabbccdd
+        "#]],
     );
 }
 
@@ -481,7 +483,7 @@ fn reads_hostile() {
         expect![[r#"
             HIGH  evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxx… calls evil HIGH
                   forgedxxxxxxxxxxxxxxxxxxxxxxxxxx…:evil HIGH  forgedxxxxxx…
-                  where    evil HIGH  forgedxxxxxx… · eu-west-1
+                  where    account evil HIGH  forgedxxxxxx… · eu-west-1
                   since    Tue 14 Oct 2025 17:05 UTC, within a minute so far
                   flow     evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxx… → evil HIGH  forged…
                            → bucket evil HIGH  forgedxxxxxxxxxxxxxxxxxxx…
@@ -511,7 +513,7 @@ fn reads_no_account() {
                   rate     observed 40 throttled calls in 5 minutes, expected 1.5
                   learnt   from 21 days of its history
                   hours    ▂▂▂▂▂▂▂▂▂▂▂▂▄▄▄▇▇▇███▅▅▅▂▂▂▂▂▂▂▂▂▂▂▂▄▄▄▇▇▇███▅▅[▅]
-                           calls an hour, over 48 hours: at most 900, 500 from 17:00 on
+                           calls an hour in 48 hours: most 900; from 17:00 on 500
                   rarity   by chance about once in 3 years in this account
                   before   no change of it was seen in the day before
                   first    17:05:12 3f3f3f3f-3f3f-3f3f-3f3f-3f3f3f3f3f3f
@@ -531,37 +533,37 @@ fn rare_lines() {
     }
     expect![[r#"
         high  author-handler reads bucket statistics-raw for the first time
-              Tue 14 Oct 2025 17:05 UTC; about once in 3 years; 1 more
+              14 Oct 2025 17:05 UTC; once in 3 years; 1 more
         high  alice was refused DeleteTable on table books for the first time
-              Tue 14 Oct 2025 17:05 UTC; about once in 3 years
+              14 Oct 2025 17:05 UTC; once in 3 years
         high  author-handler reads secret db-password for the first time
-              Tue 14 Oct 2025 17:05 UTC; about once in 3 years
-        mediumauthor-handler calls function price-refresh for the first time
-              Tue 14 Oct 2025 17:05 UTC; about once in 5 months
+              14 Oct 2025 17:05 UTC; once in 3 years
+        medium  author-handler calls function price-refresh for the first time
+              14 Oct 2025 17:05 UTC; once in 5 months
         high  author-handler writes to bucket backup-77 of another account
-              Tue 14 Oct 2025 17:05 UTC; about once in 3 years
+              14 Oct 2025 17:05 UTC; once in 3 years
         high  alice lists users of the whole account for the first time
-              Tue 14 Oct 2025 17:05 UTC; about once in 3 years
+              14 Oct 2025 17:05 UTC; once in 3 years
         high  author-handler is called 13 times as often as usual
-              Tue 14 Oct 2025 17:05 UTC; observed 2,431 calls in 5 minutes, expected 19…
+              14 Oct 2025 17:05 UTC; 2,431 calls, expected 190; once in 3 years
         high  price-refresh has gone quiet
-              Tue 14 Oct 2025 17:05 UTC; observed 0 calls in 5 minutes, expected 36; ab…
+              14 Oct 2025 17:05 UTC; 0 calls, expected 36; once in 3 years
         high  author-handler fails, which it hardly ever does
-              Tue 14 Oct 2025 17:05 UTC; observed 96 failed calls in 5 minutes, expecte…
+              14 Oct 2025 17:05 UTC; 96 failed calls, expected <0.1; once in 3 years
         high  author-handler takes 7.6 times as long as usual
-              Tue 14 Oct 2025 17:05 UTC; observed a median of 1.8 s over 5 minutes, exp…
+              14 Oct 2025 17:05 UTC; 1.8 s, expected 240 ms; once in 3 years
         high  alice uses bucket backups 165 times as often as usual
-              Tue 14 Oct 2025 17:05 UTC; observed 5,120 calls in about 3 hours, expecte…
+              14 Oct 2025 17:05 UTC; 5,120 calls, expected 31; once in 3 years
         high  author-handler moves 229 times as much data as usual to or from bucket st…
-              Tue 14 Oct 2025 17:05 UTC; observed 3.2 GB in about 3 hours, expected 14…
+              14 Oct 2025 17:05 UTC; 3.2 GB, expected 14 MB; once in 3 years
         high  author-handler reads bucket statistics-raw for the first time
-              Tue 14 Oct 2025 17:05 UTC; about once in 3 years; 9 more
+              14 Oct 2025 17:05 UTC; once in 3 years; 9 more
         rare  12 functions of the account went quiet together
-              Tue 14 Oct 2025 17:05 UTC
+              14 Oct 2025 17:05 UTC
         high  evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxx… calls evil HIGH  forgedxxxxx…
-              Tue 14 Oct 2025 17:05 UTC; about once in 3 years
+              14 Oct 2025 17:05 UTC; once in 3 years
         high  slack-invitor is throttled 27 times as often as usual
-              Tue 14 Oct 2025 17:05 UTC; observed 40 throttled calls in 5 minutes, expe…
+              14 Oct 2025 17:05 UTC; 40 throttled calls, expected 1.5; once in 3 years
     "#]]
     .assert_eq(&shown);
 }
@@ -575,7 +577,7 @@ fn as_json() {
 #[test]
 fn as_ocsf() {
     expect![[r#"{"activity_id":1,"activity_name":"Create","category_uid":2,"category_name":"Findings","class_uid":2004,"class_name":"Detection Finding","type_uid":200401,"type_name":"Detection Finding: Create","severity_id":4,"severity":"High","status_id":1,"status":"New","time":1760462260000,"start_time":1760461512000,"end_time":1760462260000,"message":"author-handler reads a bucket it never touched","is_alert":true,"metadata":{"version":"1.8.0","product":{"name":"Outflow","vendor_name":"Outflow","version":"0.1.0"},"profiles":["cloud"],"uid":"7c1f90ab2233445566778899aabbccdd-1","sequence":1},"finding_info":{"uid":"7c1f90ab2233445566778899aabbccdd","title":"author-handler reads a bucket it never touched","desc":"author-handler reads bucket statistics-raw for the first time (s3:GetObject). By chance about once in 3 years in this account; learnt from 21 days. author-handler reads bucket statistics-raw for the first time (s3:ListObjects).","analytic":{"name":"new flow","uid":"new-flow","type":"Statistical","type_id":3},"types":["new flow"],"created_time":1760461800000,"modified_time":1760461800000,"first_seen_time":1760461512000,"last_seen_time":1760462260000},"resources":[{"uid":"arn:aws:lambda:eu-west-1:123456789012:function:author-handler","name":"author-handler","type":"AWS::Lambda::Function","cloud_partition":"aws","region":"eu-west-1","role_id":2,"owner":{"account":{"uid":"123456789012","type":"AWS Account","type_id":10}}}],"evidences":[{"name":"flow s3:GetObject bucket statistics-raw","actor":{"app_name":"author-handler","app_uid":"arn:aws:lambda:eu-west-1:123456789012:function:author-handler"},"api":{"operation":"GetObject","service":{"name":"s3"}},"resources":[{"uid":"statistics-raw","name":"statistics-raw","type":"AWS::S3::Bucket","role_id":1}],"data":{"first_event_uid":"3f3f3f3f-3f3f-3f3f-3f3f-3f3f3f3f3f3f","first_event_time":1760461512000,"last_event_uid":"b2b2b2b2-b2b2-b2b2-b2b2-b2b2b2b2b2b2","last_event_time":1760462260000,"count":214,"denied":false,"years_between_chance_events":3.2,"learnt_days":21.4}},{"name":"flow s3:ListObjects bucket statistics-raw","actor":{"app_name":"author-handler","app_uid":"arn:aws:lambda:eu-west-1:123456789012:function:author-handler"},"api":{"operation":"ListObjects","service":{"name":"s3"}},"resources":[{"uid":"statistics-raw","name":"statistics-raw","type":"AWS::S3::Bucket","role_id":1}],"data":{"first_event_uid":"3f3f3f3f-3f3f-3f3f-3f3f-3f3f3f3f3f3f","first_event_time":1760461512000,"last_event_uid":"b2b2b2b2-b2b2-b2b2-b2b2-b2b2b2b2b2b2","last_event_time":1760462260000,"count":1,"denied":false,"years_between_chance_events":1.1,"learnt_days":21.4}}],"anomaly_analyses":[{"analysis_targets":[{"name":"author-handler","type":"AWS::Lambda::Function"}],"anomalies":[{"observation_parameter":"flow","observation_type":"Frequency Analysis","observed_pattern":"UNSEEN","observations":[{"value":"s3:GetObject bucket statistics-raw","count":214,"timespan":{"type":"Minutes","type_id":3,"start_time":1760461512000,"end_time":1760462260000,"duration_mins":12}}]}],"baselines":[{"observation_parameter":"target","observation_type":"Frequency Analysis","observed_pattern":"FREQUENT","observations":[{"value":"table books","timespan":{"type":"Days","type_id":5,"duration_days":21}},{"value":"topic authors","timespan":{"type":"Days","type_id":5,"duration_days":21}},{"value":"key alias/books","timespan":{"type":"Days","type_id":5,"duration_days":21}}]}]},{"analysis_targets":[{"name":"author-handler","type":"AWS::Lambda::Function"}],"anomalies":[{"observation_parameter":"flow","observation_type":"Frequency Analysis","observed_pattern":"UNSEEN","observations":[{"value":"s3:ListObjects bucket statistics-raw","count":1,"timespan":{"type":"Minutes","type_id":3,"start_time":1760461512000,"end_time":1760462260000,"duration_mins":12}}]}],"baselines":[{"observation_parameter":"target","observation_type":"Frequency Analysis","observed_pattern":"FREQUENT","observations":[{"value":"table books","timespan":{"type":"Days","type_id":5,"duration_days":21}},{"value":"topic authors","timespan":{"type":"Days","type_id":5,"duration_days":21}},{"value":"key alias/books","timespan":{"type":"Days","type_id":5,"duration_days":21}}]}]}],"remediation":{"desc":"if nobody planned this, take the permission from its role and look at its last change"},"cloud":{"provider":"AWS","account":{"uid":"123456789012","type":"AWS Account","type_id":10},"cloud_partition":"aws","region":"eu-west-1"}}"#]].assert_eq(&ocsf::finding(&foreign_bucket(), &ocsf::Product { version: "0.1.0" }));
-    expect![[r#"{"activity_id":3,"activity_name":"Close","category_uid":2,"category_name":"Findings","class_uid":2004,"class_name":"Detection Finding","type_uid":200403,"type_name":"Detection Finding: Close","severity_id":4,"severity":"High","status_id":4,"status":"Resolved","time":1760461800000,"start_time":1760461500000,"end_time":1760461800000,"message":"price-refresh has gone quiet","is_alert":true,"metadata":{"version":"1.8.0","product":{"name":"Outflow","vendor_name":"Outflow","version":"0.1.0"},"profiles":["cloud"],"uid":"7c1f90ab2233445566778899aabbccdd-4","sequence":4},"finding_info":{"uid":"7c1f90ab2233445566778899aabbccdd","title":"price-refresh has gone quiet","desc":"price-refresh has gone quiet (observed 0 calls in 5 minutes, expected 36). By chance about once in 3 years in this account; learnt from 21 days.","analytic":{"name":"rate","uid":"rate","type":"Statistical","type_id":3},"types":["rate"],"created_time":1760461800000,"modified_time":1760461800000,"first_seen_time":1760461500000,"last_seen_time":1760461800000},"resources":[{"uid":"arn:aws:lambda:eu-west-1:123456789012:function:price-refresh","name":"price-refresh","type":"AWS::Lambda::Function","cloud_partition":"aws","region":"eu-west-1","role_id":3,"owner":{"account":{"uid":"123456789012","type":"AWS Account","type_id":10}}}],"evidences":[{"name":"rate volume down","actor":{"app_name":"price-refresh","app_uid":"arn:aws:lambda:eu-west-1:123456789012:function:price-refresh"},"resources":[],"data":{"first_event_uid":null,"first_event_time":null,"last_event_uid":null,"last_event_time":null,"count":0,"denied":false,"years_between_chance_events":3.2,"learnt_days":21.4}}],"anomaly_analyses":[{"analysis_targets":[{"name":"price-refresh","type":"AWS::Lambda::Function"}],"anomalies":[{"observation_parameter":"calls","observation_type":"Volume Analysis","observed_pattern":"SILENCE","observations":[{"value":"0","timespan":{"type":"Minutes","type_id":3,"start_time":1760461500000,"end_time":1760461800000,"duration_mins":5}}]}],"baselines":[{"observation_parameter":"calls","observation_type":"Volume Analysis","observed_pattern":"NORMAL_VOLUME","observations":[{"value":"36","timespan":{"type":"Minutes","type_id":3,"start_time":1760461500000,"end_time":1760461800000,"duration_mins":5}}]}]}],"remediation":{"desc":"look at what calls it (schedule, event source, API) and at its last change"},"cloud":{"provider":"AWS","account":{"uid":"123456789012","type":"AWS Account","type_id":10},"cloud_partition":"aws","region":"eu-west-1"}}"#]].assert_eq(&ocsf::finding(&sample("silent"), &ocsf::Product { version: "0.1.0" }));
+    expect![[r#"{"activity_id":3,"activity_name":"Close","category_uid":2,"category_name":"Findings","class_uid":2004,"class_name":"Detection Finding","type_uid":200403,"type_name":"Detection Finding: Close","severity_id":4,"severity":"High","status_id":4,"status":"Resolved","time":1760461800000,"start_time":1760461500000,"end_time":1760461800000,"message":"price-refresh has gone quiet","is_alert":true,"metadata":{"version":"1.8.0","product":{"name":"Outflow","vendor_name":"Outflow","version":"0.1.0"},"profiles":["cloud"],"uid":"7c1f90ab2233445566778899aabbccdd-4","sequence":4},"finding_info":{"uid":"7c1f90ab2233445566778899aabbccdd","title":"price-refresh has gone quiet","desc":"price-refresh has gone quiet (observed 0 calls in 5 minutes, expected 36). By chance about once in 3 years in this account; learnt from 21 days.","analytic":{"name":"rate","uid":"rate","type":"Statistical","type_id":3},"types":["rate"],"created_time":1760461800000,"modified_time":1760461800000,"first_seen_time":1760461500000,"last_seen_time":1760461800000},"resources":[{"uid":"arn:aws:lambda:eu-west-1:123456789012:function:price-refresh","name":"price-refresh","type":"AWS::Lambda::Function","cloud_partition":"aws","region":"eu-west-1","role_id":3,"owner":{"account":{"uid":"123456789012","type":"AWS Account","type_id":10}}}],"evidences":[{"name":"rate volume down","actor":{"app_name":"price-refresh","app_uid":"arn:aws:lambda:eu-west-1:123456789012:function:price-refresh"},"data":{"first_event_uid":null,"first_event_time":null,"last_event_uid":null,"last_event_time":null,"count":0,"denied":false,"years_between_chance_events":3.2,"learnt_days":21.4}}],"anomaly_analyses":[{"analysis_targets":[{"name":"price-refresh","type":"AWS::Lambda::Function"}],"anomalies":[{"observation_parameter":"calls","observation_type":"Volume Analysis","observed_pattern":"SILENCE","observations":[{"value":"0","timespan":{"type":"Minutes","type_id":3,"start_time":1760461500000,"end_time":1760461800000,"duration_mins":5}}]}],"baselines":[{"observation_parameter":"calls","observation_type":"Volume Analysis","observed_pattern":"NORMAL_VOLUME","observations":[{"value":"36","timespan":{"type":"Minutes","type_id":3,"start_time":1760461500000,"end_time":1760461800000,"duration_mins":5}}]}]}],"remediation":{"desc":"look at what calls it (schedule, event source, API) and at its last change"},"cloud":{"provider":"AWS","account":{"uid":"123456789012","type":"AWS Account","type_id":10},"cloud_partition":"aws","region":"eu-west-1"}}"#]].assert_eq(&ocsf::finding(&sample("silent"), &ocsf::Product { version: "0.1.0" }));
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::facts::{Moment, Span};
 use crate::incident::{Incident, Severity};
 use crate::time::Timestamp;
 
-use super::words::{clock, clock_seconds, count, day, days, minutes, number, plural, rarity, same_day};
+use super::words::{clock, clock_seconds, count, date, day, days, minutes, number, plural, rarity, same_day};
 use super::{clean, say, title, words};
 
 /// Lines of one incident: a screen of a terminal, with room for the prompt.
@@ -59,12 +59,16 @@ impl Default for Style {
 pub fn incident(incident: &Incident, style: &Style) -> String {
     let mut page = Page::new(style);
     page.header(incident);
-    page.put("since", &since(incident), 2);
     let Some(lead) = incident.lead() else { return page.finish() };
+    if is_silence(lead) {
+        page.put("noticed", &noticed(incident), 2);
+    } else {
+        page.put("since", &since(incident), 2);
+    }
     match &lead.detail {
         Detail::NewFlow(flow) => new_flow(&mut page, incident, lead, flow),
         Detail::Rate(rate) => rate_rows(&mut page, lead, rate),
-        Detail::Quiet { .. } => page.put("usual", &format!("in {} they never were together", days(lead.learnt_days)), 1),
+        Detail::Quiet { .. } => learnt(&mut page, lead),
     }
     if let Some(rarity) = rarity(lead.years) {
         page.put("rarity", &format!("by chance {rarity} in this account"), 2);
@@ -95,13 +99,14 @@ pub fn rare(incident: &Incident, style: &Style) -> String {
     let word = if severity == Severity::Low { "rare" } else { severity.word() };
     let lead = incident.lead();
     let said = lead.map_or_else(|| title(incident), say::sentence);
-    page.lines.extend(wrap(&format!("{word:<LABEL_AT$}{said}"), page.width, 1));
+    page.lines.extend(wrap(&format!("{word:<4}  {said}"), page.width, 1));
     let begin = incident.since();
-    let mut facts = vec![format!("{} {} UTC", day(begin), clock(begin))];
+    let mut facts = vec![format!("{} {} UTC", date(begin), clock(begin))];
     if let Some(Detail::Rate(rate)) = lead.map(|f| &f.detail) {
-        facts.push(measured(rate));
+        let (observed, expected) = amounts(rate);
+        facts.push(format!("{observed}, expected {expected}"));
     }
-    facts.extend(lead.and_then(|f| rarity(f.years)));
+    facts.extend(lead.and_then(|f| rarity(f.years)).map(|r| r.trim_start_matches("about ").to_owned()));
     let others = (incident.findings.len() as u64).saturating_sub(1).saturating_add(incident.more);
     if others > 0 {
         facts.push(format!("{} more", count(others)));
@@ -137,7 +142,7 @@ impl Page {
             self.lines.push(format!("{head}{line}{tail}"));
         }
         if gap.is_none() && !place.is_empty() {
-            self.put("where", &place, 1);
+            self.put("where", &if incident.account.is_empty() { place } else { format!("account {place}") }, 1);
         }
     }
 
@@ -235,6 +240,22 @@ fn since(incident: &Incident) -> String {
     out
 }
 
+/// Silence has no first event: when it was noticed is all that is known of its time.
+fn is_silence(lead: &Finding) -> bool {
+    let quiet = match &lead.detail {
+        Detail::Rate(rate) => rate.family == "volume down",
+        Detail::Quiet { .. } => true,
+        Detail::NewFlow(_) => false,
+    };
+    quiet && lead.span.is_none()
+}
+
+/// An incident of silence is closed when nothing is added; nobody saw that it was over.
+fn noticed(incident: &Incident) -> String {
+    let begin = incident.since();
+    format!("{} {} UTC, {}", day(begin), clock(begin), if incident.resolved { "closed" } else { "still open" })
+}
+
 /// The flow with all its actions, what the entity does otherwise, and who else uses the target.
 fn new_flow(page: &mut Page, incident: &Incident, lead: &Finding, flow: &FlowDetail) {
     let same: Vec<&Finding> = incident.findings.iter().filter(|f| is_same_flow(f, lead)).collect();
@@ -247,7 +268,8 @@ fn new_flow(page: &mut Page, incident: &Incident, lead: &Finding, flow: &FlowDet
         actions.push(format!("{} more", same.len() - NAMED_MAX));
     }
     let refused = if flow.denied { " (refused)" } else { "" };
-    let (who, target) = (say::who(&lead.entity), say::target(&flow.target));
+    let outside = if flow.outside { " (another account's)" } else { "" };
+    let (who, target) = (say::who(&lead.entity), format!("{}{outside}", say::target(&flow.target)));
     let does = format!("{who} → {}{refused}", actions.join(", "));
     if columns(&does) + columns(&target) + 3 <= page.width - FACT_AT {
         page.put("flow", &format!("{does} → {target}"), 1);
@@ -309,7 +331,7 @@ fn users(lead: &Finding, flow: &FlowDetail) -> Option<String> {
 
 fn rate_rows(page: &mut Page, lead: &Finding, rate: &RateDetail) {
     page.put("rate", &measured(rate), 2);
-    page.put("learnt", &format!("from {} of its history", days(lead.learnt_days)), 1);
+    learnt(page, lead);
     let most = lead.hours.iter().copied().filter(|n| n.is_finite()).fold(0.0_f32, f32::max);
     if most <= 0.0 {
         return;
@@ -328,12 +350,17 @@ fn rate_rows(page: &mut Page, lead: &Finding, rate: &RateDetail) {
     let silent = shown.iter().rev().take_while(|n| **n <= 0.0).count();
     let last = number(f64::from(lead.hours.last().copied().unwrap_or(0.0)));
     let now = match silent {
-        0 => format!("{last} from {began} on"),
-        1 => format!("none from {began} on"),
+        0 => format!("from {began} on {last}"),
+        1 => format!("from {began} on none"),
         2 => "none for over an hour".to_owned(),
         n => format!("none for over {} hours", n - 1),
     };
-    page.put("", &format!("calls an hour, over {} hours: at most {}, {now}", shown.len(), number(f64::from(most))), 2);
+    page.put("", &format!("calls an hour in {} hours: most {}; {now}", shown.len(), number(f64::from(most))), 2);
+}
+
+fn learnt(page: &mut Page, lead: &Finding) {
+    let whose = if lead.entity.kind == EntityKind::Service { "the account's" } else { "its" };
+    page.put("learnt", &format!("from {} of {whose} history", days(lead.learnt_days)), 1);
 }
 
 /// `observed 2,431 calls in 5 minutes, expected 190`.

@@ -28,7 +28,7 @@ pub(super) fn count(n: u64) -> String {
     out
 }
 
-/// `2,431`, `3.5`, `0`, `under 0.1`: whole from 10 on. What is no number is `?`.
+/// `2,431`, `3.5`, `0`, `<0.1`: whole from 10 on. What is no number is `?`.
 pub(super) fn number(n: f64) -> String {
     if !n.is_finite() {
         return "?".to_owned();
@@ -37,7 +37,7 @@ pub(super) fn number(n: f64) -> String {
         return format!("-{}", number(-n));
     }
     if n > 0.0 && n < SMALLEST {
-        return "under 0.1".to_owned();
+        return "<0.1".to_owned();
     }
     if n >= 9.95 {
         // A float beyond the range of integers is cut to it by the cast.
@@ -139,12 +139,17 @@ pub(super) fn rarity(years: f64) -> Option<String> {
 
 /// `Tue 14 Oct 2025`.
 pub(super) fn day(at: Timestamp) -> String {
+    // 1 January 1970 was a Thursday.
+    let weekday = WEEKDAYS.get((at.ms().div_euclid(DAY_MS) + 3).rem_euclid(7) as usize).copied().unwrap_or_default();
+    format!("{weekday} {}", date(at))
+}
+
+/// `14 Oct 2025`.
+pub(super) fn date(at: Timestamp) -> String {
     let text = at.to_rfc3339();
     let part = |from, to| text.get(from..to).unwrap_or_default();
     let month = part(5, 7).parse::<usize>().ok().and_then(|m| MONTHS.get(m.wrapping_sub(1))).copied().unwrap_or_default();
-    // 1 January 1970 was a Thursday.
-    let weekday = WEEKDAYS.get((at.ms().div_euclid(DAY_MS) + 3).rem_euclid(7) as usize).copied().unwrap_or_default();
-    format!("{weekday} {} {month} {}", part(8, 10).trim_start_matches('0'), part(0, 4))
+    format!("{} {month} {}", part(8, 10).trim_start_matches('0'), part(0, 4))
 }
 
 /// `17:05`.
@@ -180,7 +185,7 @@ mod tests {
             (count(1000), "1,000"),
             (count(u64::MAX), "18,446,744,073,709,551,615"),
             (number(0.0), "0"),
-            (number(0.01), "under 0.1"),
+            (number(0.01), "<0.1"),
             (number(3.0), "3"),
             (number(3.46), "3.5"),
             (number(9.96), "10"),
