@@ -1,0 +1,451 @@
+//! An incident as the person on call reads it: a screen at most.
+//!
+//! The facts stand in the order in which they are asked: what and where; since when and whether it goes on; what exactly, and
+//! what would be usual; how unlikely; what changed before; what else; where the records are; what to do. Everything is
+//! plain text that nothing must be clicked in. Deliberately absent: the terminal (the caller says how wide it is and whether
+//! it shows colours) and the details, which the machine forms have.
+
+use std::fmt::Write as _;
+
+use unicode_width::UnicodeWidthChar;
+
+use crate::batch::EventId;
+use crate::detect::{Detail, Finding, FlowDetail, RateDetail};
+use crate::entity::{Arn, EntityKind};
+use crate::facts::{Moment, Span};
+use crate::incident::{Incident, Severity};
+use crate::time::Timestamp;
+
+use super::words::{clock, clock_seconds, count, date, day, days, minutes, number, plural, rarity, same_day};
+use super::{clean, say, title, words};
+
+/// Lines of one incident: a screen of a terminal, with room for the prompt.
+const LINES_MAX: usize = 20;
+/// Columns before a fact: its label stands in them.
+const LABEL_AT: usize = 6;
+const FACT_AT: usize = 15;
+/// The narrowest screen that facts are laid out for; a narrower one gets lines of this width.
+const WIDTH_MIN: usize = 40;
+/// Other findings that are told; more are counted. A person reads four.
+const ALSO_MAX: usize = 4;
+/// Actions of one flow and changes before it that are named.
+const NAMED_MAX: usize = 3;
+/// Characters of an account id or a Region.
+const PLACE_CHARS_MAX: usize = 24;
+/// Characters of an event id: all that is kept of it.
+const EVENT_CHARS_MAX: usize = crate::limits::EVENT_ID_MAX;
+/// Characters of what was changed and by whom.
+const CHANGE_CHARS_MAX: usize = 64;
+/// Eight heights; the lowest is no call at all.
+const HEIGHTS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+const MINUTE_MS: i64 = 60_000;
+
+/// How it is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Style {
+    /// Colours the severity, by ANSI escape sequences.
+    pub colour: bool,
+    /// Columns of the screen; at least 40 are used.
+    pub width: usize,
+}
+
+impl Default for Style {
+    fn default() -> Style {
+        Style { colour: false, width: 80 }
+    }
+}
+
+/// One incident: at most 20 lines, none wider than the screen; ends with a newline.
+pub fn incident(incident: &Incident, style: &Style) -> String {
+    let mut page = Page::new(style);
+    page.header(incident);
+    let Some(lead) = incident.lead() else { return page.finish() };
+    if is_silence(lead) {
+        page.put("noticed", &noticed(incident), 2);
+    } else {
+        page.put("since", &since(incident), 2);
+    }
+    match &lead.detail {
+        Detail::NewFlow(flow) => new_flow(&mut page, incident, lead, flow),
+        Detail::Rate(rate) => rate_rows(&mut page, lead, rate),
+        Detail::Quiet { .. } => learnt(&mut page, lead),
+    }
+    if let Some(rarity) = rarity(lead.years) {
+        page.put("rarity", &format!("by chance {rarity} in this account"), 2);
+    }
+    if let Some(before) = before(lead) {
+        page.put("before", &before, 2);
+    }
+    let mut end = Page::new(style);
+    if let Some(span) = incident.span() {
+        events(&mut end, &span, incident.since());
+    }
+    end.put("next", say::next(lead), 2);
+    end.put("id", &clean(&incident.uid, EVENT_CHARS_MAX), 1);
+    let others = others(incident, lead);
+    // Where names are so long that a screen overflows, the last lines of the facts give way.
+    let least = end.lines.len() + usize::from(others.1 > 0);
+    page.lines.truncate(LINES_MAX.saturating_sub(least));
+    let room = LINES_MAX.saturating_sub(page.lines.len() + end.lines.len());
+    also(&mut page, &others, room);
+    page.lines.append(&mut end.lines);
+    page.finish()
+}
+
+/// What was rare, but not rare enough to call anyone: two lines.
+pub fn rare(incident: &Incident, style: &Style) -> String {
+    let mut page = Page::new(style);
+    let severity = incident.severity();
+    let word = if severity == Severity::Low { "rare" } else { severity.word() };
+    let lead = incident.lead();
+    let said = lead.map_or_else(|| title(incident), say::sentence);
+    page.lines.extend(wrap(&format!("{word:<4}  {said}"), page.width, 1));
+    let begin = incident.since();
+    let mut facts = vec![format!("{} {} UTC", date(begin), clock(begin))];
+    if let Some(Detail::Rate(rate)) = lead.map(|f| &f.detail) {
+        let (observed, expected) = amounts(rate);
+        facts.push(format!("{observed}, expected {expected}"));
+    }
+    facts.extend(lead.and_then(|f| rarity(f.years)).map(|r| r.trim_start_matches("about ").to_owned()));
+    let others = (incident.findings.len() as u64).saturating_sub(1).saturating_add(incident.more);
+    if others > 0 {
+        facts.push(format!("{} more", count(others)));
+    }
+    page.lines.extend(wrap(&facts.join("; "), page.width - LABEL_AT, 1).iter().map(|l| format!("{:LABEL_AT$}{l}", "")));
+    page.finish()
+}
+
+/// Lines that are written one after the other.
+struct Page {
+    width: usize,
+    colour: bool,
+    lines: Vec<String>,
+}
+
+impl Page {
+    fn new(style: &Style) -> Page {
+        Page { width: style.width.max(WIDTH_MIN), colour: style.colour, lines: Vec::new() }
+    }
+
+    /// Severity, title and, where it fits, the place at the right; else the place has a row of its own.
+    fn header(&mut self, incident: &Incident) {
+        let severity = incident.severity();
+        let word = severity.word().to_uppercase();
+        let at = word.len() + 2;
+        let place = place(incident);
+        let title = title(incident);
+        let used = at + columns(&title);
+        let gap = self.width.checked_sub(used + columns(&place)).filter(|gap| *gap >= 2 && !place.is_empty());
+        for (i, line) in wrap(&title, self.width - at, 2).iter().enumerate() {
+            let head = if i == 0 { format!("{}  ", self.coloured(&word, severity)) } else { " ".repeat(at) };
+            let tail = gap.map_or_else(String::new, |gap| format!("{:gap$}{place}", ""));
+            self.lines.push(format!("{head}{line}{tail}"));
+        }
+        if gap.is_none() && !place.is_empty() {
+            self.put("where", &if incident.account.is_empty() { place } else { format!("account {place}") }, 1);
+        }
+    }
+
+    fn coloured(&self, word: &str, severity: Severity) -> String {
+        if !self.colour {
+            return word.to_owned();
+        }
+        let code = match severity {
+            Severity::High => "1;31",
+            Severity::Medium => "33",
+            Severity::Low => "2",
+        };
+        format!("\u{1b}[{code}m{word}\u{1b}[0m")
+    }
+
+    /// A fact with its label, in so many lines at most.
+    fn put(&mut self, label: &str, fact: &str, lines_max: usize) {
+        for (i, line) in wrap(fact, self.width - FACT_AT, lines_max).iter().enumerate() {
+            let label = if i == 0 { label } else { "" };
+            let width = FACT_AT - LABEL_AT;
+            self.lines.push(format!("{:LABEL_AT$}{label:<width$}{line}", ""));
+        }
+    }
+
+    fn finish(self) -> String {
+        let mut out = String::new();
+        for line in self.lines {
+            out.push_str(line.trim_end());
+            out.push('\n');
+        }
+        out
+    }
+}
+
+/// Columns on a terminal, or a little more: never fewer.
+fn columns(text: &str) -> usize {
+    text.chars().map(|c| c.width().unwrap_or(0)).sum()
+}
+
+/// Breaks at spaces; a word wider than a line is broken anywhere. What doesn't fit into so many lines is cut, with `…`.
+fn wrap(text: &str, width: usize, lines_max: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut rest = text.trim_end();
+    while !rest.is_empty() && lines.len() < lines_max {
+        let fits = fitting(rest, width);
+        if fits == rest.len() {
+            lines.push(rest.to_owned());
+            break;
+        }
+        let (head, tail) = rest.split_at(fits);
+        let last = lines.len() + 1 == lines_max;
+        let broken = if tail.starts_with(' ') { Some(fits) } else { head.rfind(' ').filter(|at| *at > 0) };
+        let end = if last { fitting(rest, width.saturating_sub(1)) } else { broken.unwrap_or(fits).max(1) };
+        let (line, after) = rest.split_at(rest.ceil_char_boundary(end));
+        lines.push(if last { format!("{}…", line.trim_end()) } else { line.trim_end().to_owned() });
+        rest = after.trim_start();
+    }
+    lines
+}
+
+/// Bytes of the longest beginning that is no wider.
+fn fitting(text: &str, width: usize) -> usize {
+    let mut used = 0;
+    let too_wide = |c: char| {
+        used += c.width().unwrap_or(0);
+        used > width
+    };
+    text.find(too_wide).unwrap_or(text.len())
+}
+
+/// `123456789012 · eu-west-1`, as far as it is known.
+fn place(incident: &Incident) -> String {
+    let region = incident.lead().and_then(|f| Arn::parse(&f.entity.id)).map_or("", |arn| arn.region);
+    let parts = [incident.account.as_str(), region].map(|part| clean(part, PLACE_CHARS_MAX));
+    parts.iter().filter(|part| !part.is_empty()).map(|part| part.as_ref()).collect::<Vec<_>>().join(" · ")
+}
+
+/// `Tue 14 Oct 2025 17:05 UTC, 12 minutes, still going`.
+fn since(incident: &Incident) -> String {
+    let (begin, end) = (incident.since(), incident.until());
+    let lasted_ms = end.ms() - begin.ms();
+    let mut out = format!("{} {}", day(begin), clock(begin));
+    if incident.resolved && lasted_ms >= MINUTE_MS {
+        let end = if same_day(begin, end) { clock(end) } else { format!("{} {}", day(end), clock(end)) };
+        let _ = write!(out, " to {end}");
+    }
+    out.push_str(" UTC, ");
+    let events = incident.findings.iter().fold(0_u64, |n, f| n.saturating_add(f.count));
+    out.push_str(&match (lasted_ms, incident.resolved) {
+        (MINUTE_MS.., true) => format!("{}, over", minutes((lasted_ms / MINUTE_MS) as u64)),
+        (MINUTE_MS.., false) => format!("{}, still going", minutes((lasted_ms / MINUTE_MS) as u64)),
+        (_, true) => (if events == 1 { "once, over" } else { "within a minute, over" }).to_owned(),
+        (_, false) => (if events == 1 { "once so far" } else { "within a minute so far" }).to_owned(),
+    });
+    out
+}
+
+/// Silence has no first event: when it was noticed is all that is known of its time.
+fn is_silence(lead: &Finding) -> bool {
+    let quiet = match &lead.detail {
+        Detail::Rate(rate) => rate.family == "volume down",
+        Detail::Quiet { .. } => true,
+        Detail::NewFlow(_) => false,
+    };
+    quiet && lead.span.is_none()
+}
+
+/// An incident of silence is closed when nothing is added; nobody saw that it was over.
+fn noticed(incident: &Incident) -> String {
+    let begin = incident.since();
+    format!("{} {} UTC, {}", day(begin), clock(begin), if incident.resolved { "closed" } else { "still open" })
+}
+
+/// The flow with all its actions, what the entity does otherwise, and who else uses the target.
+fn new_flow(page: &mut Page, incident: &Incident, lead: &Finding, flow: &FlowDetail) {
+    let same: Vec<&Finding> = incident.findings.iter().filter(|f| is_same_flow(f, lead)).collect();
+    let named = same.iter().take(NAMED_MAX).filter_map(|f| match &f.detail {
+        Detail::NewFlow(flow) => Some((say::name(&flow.action), f.count)),
+        _ => None,
+    });
+    let mut actions: Vec<String> = named.map(|(action, n)| if n == 1 { action } else { format!("{action} ×{}", count(n)) }).collect();
+    if same.len() > NAMED_MAX {
+        actions.push(format!("{} more", same.len() - NAMED_MAX));
+    }
+    let refused = if flow.denied { " (refused)" } else { "" };
+    let outside = if flow.outside { " (another account's)" } else { "" };
+    let (who, target) = (say::who(&lead.entity), format!("{}{outside}", say::target(&flow.target)));
+    let does = format!("{who} → {}{refused}", actions.join(", "));
+    if columns(&does) + columns(&target) + 3 <= page.width - FACT_AT {
+        page.put("flow", &format!("{does} → {target}"), 1);
+    } else {
+        page.put("flow", &does, 1);
+        page.put("", &format!("→ {target}"), 1);
+    }
+    let learnt = days(lead.learnt_days);
+    let usual: Vec<String> = flow.usual.0.iter().map(|t| say::target(t)).collect();
+    let all = plural(flow.usual.1 as f64, "target");
+    page.put(
+        "usual",
+        &match (usual.is_empty(), (usual.len() as u64) < flow.usual.1) {
+            (true, _) => format!("in {learnt} no other target was learnt"),
+            (false, true) => format!("in {learnt} {all}, such as {}", usual.join(", ")),
+            (false, false) => format!("in {learnt} {all}: {}", usual.join(", ")),
+        },
+        2,
+    );
+    if let Some(users) = users(lead, flow) {
+        page.put("", &users, 2);
+    }
+}
+
+/// The same entity did something else to the same target.
+fn is_same_flow(finding: &Finding, lead: &Finding) -> bool {
+    match (&finding.detail, &lead.detail) {
+        (Detail::NewFlow(a), Detail::NewFlow(b)) => finding.entity == lead.entity && a.target == b.target && a.denied == b.denied,
+        _ => false,
+    }
+}
+
+/// `bucket statistics-raw: only statistics-handler, for 19+ days`; nothing of account-wide listings.
+///
+/// A user's day counts from the first record of the account, which is at least as old as the entity's own baseline: so what
+/// can be said is how long at least.
+fn users(lead: &Finding, flow: &FlowDetail) -> Option<String> {
+    if flow.target == format!("service {}", flow.service) {
+        return None;
+    }
+    let target = say::target(&flow.target);
+    let others = if lead.entity.kind == EntityKind::Function { "function" } else { "user or role" };
+    let (known, all) = (&flow.users.0, flow.users.1);
+    let named: Vec<String> = known.iter().map(|(id, _)| say::who_by_id(id)).collect();
+    Some(match (named.as_slice(), all) {
+        ([], 0) => format!("{target}: no other {others} is known to use it"),
+        ([], n) => format!("{target}: used by {}", plural(n as f64, others)),
+        ([one], 0 | 1) => {
+            let for_days = known.first().map(|(_, since)| lead.learnt_days - since).filter(|d| *d >= 1.0);
+            let so_long = for_days.map_or_else(String::new, |d| format!(", for {:.0}+ days", d.floor()));
+            format!("{target}: only {one}{so_long}")
+        }
+        (some, n) if n > some.len() as u64 => {
+            format!("{target}: {} and {} more", some.join(", "), count(n - some.len() as u64))
+        }
+        (some, _) => format!("{target}: only {}", some.join(", ")),
+    })
+}
+
+fn rate_rows(page: &mut Page, lead: &Finding, rate: &RateDetail) {
+    page.put("rate", &measured(rate), 2);
+    learnt(page, lead);
+    let most = lead.hours.iter().copied().filter(|n| n.is_finite()).fold(0.0_f32, f32::max);
+    if most <= 0.0 {
+        return;
+    }
+    let room = page.width - FACT_AT - 2;
+    let shown = lead.hours.get(lead.hours.len().saturating_sub(room)..).unwrap_or_default();
+    let height = |n: &f32| {
+        let step = if *n > 0.0 { (n / most * 7.0).ceil().clamp(1.0, 7.0) as usize } else { 0 };
+        HEIGHTS.get(step).copied().unwrap_or('█')
+    };
+    let mut bars: Vec<char> = shown.iter().map(height).collect();
+    let now = bars.pop().unwrap_or(' ');
+    page.put("hours", &format!("{}[{now}]", bars.into_iter().collect::<String>()), 1);
+    let start = lead.window.start();
+    let began = clock(start.plus_ms(-start.ms().rem_euclid(60 * MINUTE_MS)));
+    let silent = shown.iter().rev().take_while(|n| **n <= 0.0).count();
+    let last = number(f64::from(lead.hours.last().copied().unwrap_or(0.0)));
+    let now = match silent {
+        0 => format!("from {began} on {last}"),
+        1 => format!("from {began} on none"),
+        2 => "none for over an hour".to_owned(),
+        n => format!("none for over {} hours", n - 1),
+    };
+    page.put("", &format!("calls an hour in {} hours: most {}; {now}", shown.len(), number(f64::from(most))), 2);
+}
+
+fn learnt(page: &mut Page, lead: &Finding) {
+    let whose = if lead.entity.kind == EntityKind::Service { "the account's" } else { "its" };
+    page.put("learnt", &format!("from {} of {whose} history", days(lead.learnt_days)), 1);
+}
+
+/// `observed 2,431 calls in 5 minutes, expected 190`.
+pub(super) fn measured(rate: &RateDetail) -> String {
+    let time = match rate.minutes {
+        // Longer sums fade, so their length is about so much.
+        n if n > 5 => format!("about {}", minutes(u64::from(n))),
+        n => minutes(u64::from(n)),
+    };
+    let (observed, expected) = amounts(rate);
+    match rate.family.as_str() {
+        "slow shift" => format!("observed {observed} a day, expected {expected}"),
+        "median duration" => format!("observed a median of {observed} over {time}, expected {expected}"),
+        "tail duration" => format!("observed {observed} for the slowest 1 in 100 over {time}, expected {expected}"),
+        _ => format!("observed {observed} in {time}, expected {expected}"),
+    }
+}
+
+/// Observed with its unit, and expected with it where it is no count.
+pub(super) fn amounts(rate: &RateDetail) -> (String, String) {
+    let counted = |one: &str| (plural(rate.observed, one), number(rate.expected));
+    match rate.family.as_str() {
+        "errors" => counted("failed call"),
+        "throttles" => counted("throttled call"),
+        "denials" => counted("refused call"),
+        "lines" => counted("line"),
+        "median duration" | "tail duration" => (words::duration_ms(rate.observed), words::duration_ms(rate.expected)),
+        "cost" => (words::dollars(rate.observed), words::dollars(rate.expected)),
+        "bytes" => (words::bytes(rate.observed), words::bytes(rate.expected)),
+        _ => counted("call"),
+    }
+}
+
+/// What was changed in the day before. Only functions' changes are followed.
+fn before(lead: &Finding) -> Option<String> {
+    if lead.before.is_empty() {
+        return (lead.entity.kind == EntityKind::Function).then(|| "no change of it was seen in the day before".to_owned());
+    }
+    let mut said: Vec<String> = lead.before.iter().take(NAMED_MAX).map(|c| clean(c, CHANGE_CHARS_MAX).into_owned()).collect();
+    if lead.before.len() > NAMED_MAX {
+        said.push(format!("{} more", lead.before.len() - NAMED_MAX));
+    }
+    Some(format!("in the day before: {}", said.join("; ")))
+}
+
+/// The findings that no other line tells, and how many there are with those that were only counted.
+fn others<'a>(incident: &'a Incident, lead: &Finding) -> (Vec<&'a Finding>, u64) {
+    let told = |f: &Finding| (f.entity == lead.entity && f.subject == lead.subject) || is_same_flow(f, lead);
+    let others: Vec<&Finding> = incident.findings.iter().filter(|f| !told(f)).collect();
+    let all = (others.len() as u64).saturating_add(incident.more);
+    (others, all)
+}
+
+/// The other findings, in so many lines; the line that counts the rest takes the place of one.
+fn also(page: &mut Page, (others, all): &(Vec<&Finding>, u64), room: usize) {
+    let mut told = others.len().min(ALSO_MAX).min(room);
+    if *all > told as u64 && told == room {
+        told = told.saturating_sub(1);
+    }
+    let mut label = "also";
+    for finding in others.iter().take(told) {
+        page.put(label, &say::sentence(finding), 1);
+        label = "";
+    }
+    let rest = all - told as u64;
+    if rest > 0 && room > 0 {
+        let and = if told == 0 { "" } else { "and " };
+        page.put(label, &format!("{and}{} more", count(rest)), 1);
+    }
+}
+
+/// Where the records are: ids of the first and the last event.
+fn events(page: &mut Page, span: &Span, since: Timestamp) {
+    if span.first.event == EventId::None && span.last.event == EventId::None {
+        return;
+    }
+    if span.first == span.last {
+        page.put("event", &event(&span.first, since), 2);
+        return;
+    }
+    page.put("first", &event(&span.first, since), 2);
+    page.put("last", &event(&span.last, since), 2);
+}
+
+fn event(moment: &Moment, since: Timestamp) -> String {
+    let day = if same_day(moment.at, since) { String::new() } else { format!("{} ", day(moment.at)) };
+    format!("{day}{} {}", clock_seconds(moment.at), clean(&moment.event.to_string(), EVENT_CHARS_MAX))
+}
