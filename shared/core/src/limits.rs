@@ -24,8 +24,8 @@ pub const LINE_BYTES_MAX: usize = (1 << 20) + 1_024;
 /// Bytes of one CloudTrail record: AWS caps events at 256 KB; four times that for pretty printing.
 pub const RECORD_BYTES_MAX: usize = 1 << 20;
 
-/// Nesting of a field that is read. Fields that are skipped may nest deeper: skipping keeps no stack. It is the limit
-/// of the JSON library, which rejects more.
+/// Nesting of a record that must be mended before it can be read: it becomes a tree. Others may nest as deep as they
+/// like, since what isn't read is skipped without a stack. It is the limit of the JSON library, which rejects more.
 pub const JSON_DEPTH_MAX: usize = 128;
 
 /// Bytes that are parsed as one value: Lambda's payloads end at 6 MB, and a log event of 1 MB written in escapes does too.

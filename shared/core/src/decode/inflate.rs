@@ -150,21 +150,33 @@ fn members(bytes: &[u8], cap: usize, buffer: &mut Vec<u8>) -> (usize, Option<Rej
         let mut decoder = flate2::bufread::GzDecoder::new(rest);
         let fault = stream(&mut decoder, cap, buffer);
         if fault.is_some() {
-            return (buffer.len().min(cap), fault);
+            return (buffer.len(), fault);
         }
         rest = decoder.into_inner();
     }
     (buffer.len(), None)
 }
 
-/// Appends what inflates, up to the cap; the byte over it is the sign that there is more.
+/// What inflates at a time: where the data is damaged, a piece is lost, so it is small; and always the same, so that
+/// what is kept doesn't depend on the room that earlier files left.
+const PIECE_BYTES: usize = 4_096;
+
+/// Appends what inflates, up to the cap.
 fn stream(decoder: &mut impl Read, cap: usize, buffer: &mut Vec<u8>) -> Option<RejectReason> {
-    let room = (cap + 1).saturating_sub(buffer.len());
-    let ended = decoder.take(room as u64).read_to_end(buffer);
-    if buffer.len() > cap {
-        return Some(RejectReason::TooLarge);
+    let mut piece = [0; PIECE_BYTES];
+    loop {
+        match decoder.read(&mut piece) {
+            Ok(0) => return None,
+            Ok(n) => {
+                let room = cap.saturating_sub(buffer.len());
+                buffer.extend_from_slice(piece.get(..n.min(room)).unwrap_or_default());
+                if n > room {
+                    return Some(RejectReason::TooLarge);
+                }
+            }
+            Err(_) => return Some(RejectReason::Deflate),
+        }
     }
-    ended.is_err().then_some(RejectReason::Deflate)
 }
 
 /// Nothing where nothing inflates: two letters of text may look like the header.
@@ -183,5 +195,5 @@ fn unzlib(bytes: &[u8], cap: usize, inflater: &mut Decompressor, buffer: &mut Ve
     }
     buffer.clear();
     let fault = stream(&mut flate2::bufread::ZlibDecoder::new(bytes), cap, buffer);
-    (!buffer.is_empty()).then_some((buffer.len().min(cap), fault))
+    (!buffer.is_empty()).then_some((buffer.len(), fault))
 }

@@ -39,8 +39,6 @@ pub(super) fn parse<'a, T: Deserialize<'a>>(text: &'a str, pos: usize) -> Result
     match values.next() {
         Some(Ok(value)) => Ok((value, pos + values.byte_offset())),
         Some(Err(e)) if e.is_eof() && end < text.len() => Err(RejectReason::TooLong),
-        // The library tells this by its text alone.
-        Some(Err(e)) if e.is_syntax() && e.to_string().starts_with("recursion limit") => Err(RejectReason::TooDeep),
         _ => Err(RejectReason::Syntax),
     }
 }
@@ -152,10 +150,14 @@ fn element(reader: &mut Reader<'_>, text: &str, pos: usize, marker: &str, read: 
         Err(reason) => reason,
     };
     let Some(end) = skip_value(text, pos, RECORD_BYTES_MAX) else { return Ended::Nowhere(reason) };
-    let mended = text.get(pos..end).filter(|_| reason == RejectReason::Syntax).and_then(|element| mend(element).ok());
-    if mended.is_some_and(|mended| reader.mended(pos, &mended, read)) {
-        return Ended::At(end);
-    }
+    let reason = match reason {
+        RejectReason::Syntax => match mend(text.get(pos..end).unwrap_or_default()) {
+            Ok(mended) if reader.mended(pos, &mended, read) => return Ended::At(end),
+            Ok(_) => reason,
+            Err(reason) => reason,
+        },
+        _ => reason,
+    };
     reader.reject(pos, reason);
     // A quote that is missing makes an end out of another's: the next must not be swallowed.
     Ended::At(find(text, pos + 1, end, marker).unwrap_or(end))

@@ -270,10 +270,14 @@ fn nesting_is_bounded_where_it_is_read() {
     let skipped = RECORD.replace("\"eventID\"", &format!("\"other\":{},\"eventID\"", "[".repeat(100_000) + &"]".repeat(100_000)));
     let (decoded, _) = run(format!("{{\"Records\":[{skipped},{RECORD}]}}").as_bytes());
     assert_eq!((decoded.records, decoded.rejects), (2, 0));
-    for field in ["eventName", "resources", "userIdentity", "requestParameters"] {
-        let read = RECORD.replace("\"eventID\"", &format!("\"{field}\":{},\"eventID\"", "{\"a\":".repeat(200) + "1" + &"}".repeat(200)));
+    let nested = "{\"a\":".repeat(crate::limits::JSON_DEPTH_MAX + 1) + "1" + &"}".repeat(crate::limits::JSON_DEPTH_MAX + 1);
+    for field in ["eventType", "resources", "userIdentity", "requestParameters", "tags"] {
+        let read = RECORD.replace("\"eventID\"", &format!("\"{field}\":{nested},\"eventID\""));
         let (decoded, _) = run(format!("{{\"Records\":[{read},{RECORD}]}}").as_bytes());
-        assert_eq!(decoded.records + decoded.rejects, 2, "{field}");
+        assert_eq!((decoded.records, decoded.rejects), (2, 0), "{field}");
+        let twice = read.replace("\"eventID\"", "\"eventName\":\"x\",\"eventID\"");
+        let (decoded, seen) = run(format!("{{\"Records\":[{twice},{RECORD}]}}").as_bytes());
+        assert_eq!((decoded.records, seen.rejects[0].reason), (1, RejectReason::TooDeep), "{field}");
     }
     let (decoded, seen) = run(format!("{{\"Records\":[{deep}{shut},{RECORD}]}}").as_bytes());
     assert_eq!((decoded.records, decoded.rejects), (1, 1), "{}", seen.text);
@@ -733,6 +737,7 @@ fn platform_lines() {
 #[test]
 fn fuzz_seeds() {
     let corpus = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fuzz/corpus"));
+    let mut used = Scratch::default();
     let mut runs = 0;
     for (target, head, tail) in [
         ("decode", "", ""),
@@ -745,7 +750,12 @@ fn fuzz_seeds() {
     ] {
         for entry in std::fs::read_dir(corpus.join(target)).unwrap() {
             let bytes = std::fs::read(entry.unwrap().path()).unwrap();
-            run(&[head.as_bytes(), &bytes, tail.as_bytes()].concat());
+            let content = [head.as_bytes(), &bytes, tail.as_bytes()].concat();
+            let (decoded, seen) = run(&content);
+            // What earlier files left in the buffers changes nothing.
+            let mut again = Seen::default();
+            assert_eq!(decode(&content, &mut used, &mut again), decoded);
+            assert_eq!(again.text, seen.text);
             line(&String::from_utf8_lossy(&bytes));
             runs += 1;
         }
