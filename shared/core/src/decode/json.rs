@@ -160,7 +160,13 @@ fn element(reader: &mut Reader<'_>, text: &str, pos: usize, marker: &str, read: 
     };
     reader.reject(pos, reason);
     // A quote that is missing makes an end out of another's: the next must not be swallowed.
-    Ended::At(find(text, pos + 1, end, marker).unwrap_or(end))
+    match find(text, pos + 1, end, marker).filter(|_| reason == RejectReason::Syntax) {
+        Some(next) => {
+            reader.searches += 1;
+            Ended::At(next)
+        }
+        None => Ended::At(end),
+    }
 }
 
 /// Reads an object that may be anything, by the first key that tells what it is.
@@ -191,6 +197,15 @@ pub(super) fn document(reader: &mut Reader<'_>, text: &str, pos: usize) -> Read 
         }
         let array = byte(text, value) == b'[';
         match key {
+            "Records" if array => at = trail::records(reader, text, value + 1),
+            "records" if array => at = messages::firehose(reader, text, value + 1),
+            "Events" if array => at = trail::lookup_events(reader, text, value + 1),
+            "events" if array => at = messages::log_events(reader, text, value + 1),
+            // What was read must not be read again: behind an array nothing is an error of the whole.
+            _ if arrays > 0 => match skip_value(text, value, VALUE_BYTES_MAX).filter(|end| *end > value) {
+                Some(end) => at = end,
+                None => return Ok(after_arrays(reader, text, value)),
+            },
             "messageType" | "logEvents" | "logGroup" | "logStream" => return messages::message(reader, text, pos),
             "awslogs" => return messages::lambda_event(reader, text, pos),
             "ingestionTime" | "logStreamName" => return messages::log_event(reader, text, pos),
@@ -216,10 +231,6 @@ pub(super) fn document(reader: &mut Reader<'_>, text: &str, pos: usize) -> Read 
             "type" if string(text, value).is_some_and(|kind| kind.starts_with("platform.")) => {
                 return lines::json_line(reader, text, pos);
             }
-            "Records" if array => at = trail::records(reader, text, value + 1),
-            "records" if array => at = messages::firehose(reader, text, value + 1),
-            "Events" if array => at = trail::lookup_events(reader, text, value + 1),
-            "events" if array => at = messages::log_events(reader, text, value + 1),
             _ => {
                 at = skip_value(text, value, VALUE_BYTES_MAX).filter(|end| *end > value).ok_or(RejectReason::Syntax)?;
                 continue;

@@ -80,11 +80,13 @@ pub(super) fn message(reader: &mut Reader<'_>, text: &str, pos: usize) -> Read {
             Member::Broken => return Err(RejectReason::Syntax),
         };
         match key {
+            // What was read must not be read again: behind the events nothing is an error of the whole.
+            _ if read => {}
             "messageType" => kind = string(text, value),
             "owner" => origin.account = parse(text, value)?.0,
             "logGroup" => origin.group = parse(text, value)?.0,
             "logStream" => origin.stream = parse(text, value)?.0,
-            "logEvents" if byte(text, value) == b'[' && !read => {
+            "logEvents" if byte(text, value) == b'[' => {
                 if kind == Some(DATA) && !origin.stream.is_empty() && !origin.group.is_empty() {
                     at = log_event_array(reader, text, value + 1, &origin);
                     read = true;
@@ -94,7 +96,11 @@ pub(super) fn message(reader: &mut Reader<'_>, text: &str, pos: usize) -> Read {
             }
             _ => {}
         }
-        at = skip_value(text, value, VALUE_BYTES_MAX).filter(|end| *end > value).ok_or(RejectReason::Syntax)?;
+        at = match skip_value(text, value, VALUE_BYTES_MAX).filter(|end| *end > value) {
+            Some(end) => end,
+            None if read => return Ok(after_arrays(reader, text, value)),
+            None => return Err(RejectReason::Syntax),
+        };
     }
     match (later.filter(|_| !read), kind) {
         (_, Some("CONTROL_MESSAGE")) if !read => reader.control(Format::Subscription),

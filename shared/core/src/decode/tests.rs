@@ -263,6 +263,28 @@ fn broken_records() {
     );
 }
 
+/// What stands behind the records is broken, or would be mended: they are told once.
+#[test]
+fn nothing_is_read_twice() {
+    for tail in [
+        ",\"x\":\"\\ud83d\"}",
+        ",\"owner\":\"\\ud83d\"}",
+        ",\"eventName\":\"\\ud83d\",\"eventName\":1}",
+        ",\"x\":tru}",
+        ",\"x\":[",
+        ",",
+        "",
+        "]",
+        "}}",
+    ] {
+        let (decoded, seen) = run(format!("{{\"Records\":[{RECORD}]{tail}").as_bytes());
+        assert_eq!(decoded.records, 1, "{tail} {}", seen.text);
+        let data = message(&event("1", "x"));
+        let (decoded, seen) = run(format!("{}{tail}", &data[..data.len() - 1]).as_bytes());
+        assert_eq!(decoded.records, 1, "{tail} {}", seen.text);
+    }
+}
+
 #[test]
 fn nesting_is_bounded_where_it_is_read() {
     let deep = "[".repeat(1_000_000);
@@ -643,6 +665,9 @@ fn hostile_repetition_ends() {
     let (decoded, seen) = run(open.as_bytes());
     assert_eq!((decoded.format, decoded.records), (Some(Format::Trail), 0));
     assert_eq!(seen.rejects.last().map(|r| r.reason), Some(RejectReason::TooManyBroken));
+    let nested = "{\"eventVersion\":".repeat(20_000) + "tru" + &"}".repeat(20_000);
+    let (_, seen) = run(format!("{{\"Records\":[{nested},{RECORD}]}}").as_bytes());
+    assert_eq!(seen.rejects.last().map(|r| r.reason), Some(RejectReason::TooDeep));
     let ones = format!("{{\"Records\":[{}{RECORD}]}}", "1,".repeat(60_000));
     let (_, seen) = run(ones.as_bytes());
     assert_eq!(seen.rejects.last().map(|r| r.reason), Some(RejectReason::TooManyBroken));
