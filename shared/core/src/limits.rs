@@ -38,7 +38,7 @@ pub const SEARCHES_MAX: u32 = 250;
 /// Rejects held back while it isn't known whether a file is a log at all; past it, it is not.
 pub const PENDING_REJECTS_MAX: usize = 1_000;
 
-/// Lines of a text among which one must be of Lambda or of a log export, for the text to be a log.
+/// Lines of a text (of 512 bytes on average) among which one must be of Lambda or of a log export, for it to be a log.
 pub const PROBED_LINES_MAX: usize = 100;
 
 /// Rows of a table that never end (an open quote) and after which reading starts again at the next line.

@@ -481,12 +481,16 @@ fn exported_log_events() {
         "{\"time\":\"2025-03-20T06:42:33Z\",\"type\":\"platform.start\",\"record\":{\"requestId\":\"a\",\"version\":\"3\"}}\n{\"timestamp\":\"2025-03-20T06:42:34Z\",\"level\":\"WARN\",\"requestId\":\"a\",\"message\":\"m\"}\n",
         expect![[r#"
             Some(Lines)
-            log 2025-03-20T06:42:33Z - - - - "{\"time\":\"2025-03-20T06:42:33Z\",\"type\":\"platform.start\",\"record\":{\"requestId\":\"a\",\"version\":\"3\"}}"
+            log 2025-03-20T06:42:33Z - - - - "{\"time\":\"2025-03-20T06:42:33Z\",\"type\":\"platform.start\",\"record\":{\"requestId\":\"a\",\"version\":\"3\"}}\n"
               Start { request_id: "a", version: Some("3") }
-            log 2025-03-20T06:42:34Z - - - - "{\"timestamp\":\"2025-03-20T06:42:34Z\",\"level\":\"WARN\",\"requestId\":\"a\",\"message\":\"m\"}"
+            log 2025-03-20T06:42:34Z - - - - "{\"timestamp\":\"2025-03-20T06:42:34Z\",\"level\":\"WARN\",\"requestId\":\"a\",\"message\":\"m\"}\n"
               Application(Application { level: Some("WARN"), request_id: Some("a"), json: true })
         "#]],
     );
+    // Lines of the application stand before the first of the platform.
+    let (decoded, _) =
+        run(b"{\"level\":\"INFO\",\"eventName\":\"x\"}\n{\"time\":\"2025-03-20T06:42:33Z\",\"type\":\"platform.start\",\"record\":{}}\n");
+    assert_eq!((decoded.format, decoded.records, decoded.rejects), (Some(Format::Lines), 2, 0));
     check(
         "[ERROR]\t2025-03-20T06:42:33.296Z\t01b0e4ee-b1bf-489b-b78c-d2ec23c2edf7\tx\nEND RequestId: a\n",
         expect![[r#"
