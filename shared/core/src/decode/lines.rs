@@ -96,12 +96,13 @@ fn export_event(reader: &mut Reader<'_>, text: &str, from: usize, skip: usize, t
 /// `aws logs tail` writes the stream between time and text: `2025/03/20/[$LATEST]0a1b… text`.
 fn tail_stream(message: &str) -> (&str, &str) {
     match message.split_once(' ') {
-        Some((stream, rest)) if is_stream(stream) => (stream, rest),
+        Some((stream, rest)) if is_function_stream(stream) => (stream, rest),
         _ => ("", message),
     }
 }
 
-fn is_stream(text: &str) -> bool {
+/// `2025/03/20/[$LATEST]0a1b…`, in shared groups `2025/03/20/name[1]0a1b…`.
+pub(super) fn is_function_stream(text: &str) -> bool {
     let mut parts = text.splitn(4, '/');
     let digits = |part: Option<&str>, n: usize| part.is_some_and(|p| p.len() == n && p.bytes().all(|b| b.is_ascii_digit()));
     digits(parts.next(), 4)

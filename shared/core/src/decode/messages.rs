@@ -15,7 +15,7 @@ use super::json::{Read, after_arrays, elements, object, parse, string};
 use super::platform::{Figure, line};
 use super::record::{LogRecord, Origin, Text, lenient};
 use super::scan::{Member, byte, member, skip_string, skip_value, unescape};
-use super::{Format, Reader, RejectReason, trail};
+use super::{Format, Reader, RejectReason, lines, trail};
 use crate::limits::{LINE_BYTES_MAX, VALUE_BYTES_MAX, WRAPPED_BYTES_MAX};
 use crate::time::Timestamp;
 
@@ -191,14 +191,16 @@ pub(super) fn deliver(
     if message.len() > LINE_BYTES_MAX {
         return Err(RejectReason::TooLong);
     }
-    if origin.group.starts_with(FUNCTION_GROUPS) || !trail::in_message(reader, format, message) {
+    if !message.starts_with('{') || of_function(&origin) || !trail::in_message(reader, format, message) {
         reader.log(format, &LogRecord { origin, id, time, message: Text::from(message), line: line(message) });
     }
     Ok(())
 }
 
-/// Log groups into which functions write: what looks like CloudTrail's there was printed by code.
-const FUNCTION_GROUPS: &str = "/aws/lambda/";
+/// Group or stream are a function's: what looks like CloudTrail's there was printed by code.
+fn of_function(origin: &Origin<'_>) -> bool {
+    origin.group.starts_with("/aws/lambda/") || lines::is_function_stream(&origin.stream)
+}
 
 /// `events` of `aws logs filter-log-events` (with streams) or `get-log-events` (without).
 pub(super) fn log_events(reader: &mut Reader<'_>, text: &str, start: usize) -> usize {

@@ -416,12 +416,28 @@ fn subscriptions() {
     "#]],
     );
     check(
-        trail.replace("/aws/lambda/f", "aws-cloudtrail-logs"),
+        trail.replace("/aws/lambda/f", "aws-cloudtrail-logs").replace("2025/03/20/[$LATEST]ab", "1_CloudTrail_eu-west-1"),
         expect![[r#"
         Some(Subscription)
         trail 2025-03-20T06:42:33Z s3.amazonaws.com GetObject [e1] raw 130
     "#]],
     );
+}
+
+/// A function that prints records forges none, whatever its log group is called.
+#[test]
+fn functions_print_no_cloudtrail() {
+    let printed = message(&event("1", &RECORD.replace('"', "\\\"")));
+    for (group, stream, trails) in [
+        ("/aws/lambda/f", "any", 0),
+        ("custom", "2025/03/20/[$LATEST]ab", 0),
+        ("custom", "2025/03/20/f[7]ab", 0),
+        ("trail", "1_CloudTrail_eu-west-1", 1),
+    ] {
+        let content = printed.replace("/aws/lambda/f", group).replace("2025/03/20/[$LATEST]ab", stream);
+        let (_, seen) = run(content.as_bytes());
+        assert_eq!((seen.trails, seen.logs), (trails, 1 - trails), "{group} {stream}");
+    }
 }
 
 #[test]
@@ -595,6 +611,8 @@ fn compressed() {
     {
         assert_eq!(show(&packed), plain);
     }
+    let (decoded, _) = run(&[zip.clone(), zip.clone()].concat());
+    assert_eq!((decoded.records, decoded.rejects), (4, 0), "the same member twice");
     let mut lies = zip.clone();
     let at = lies.len() - 4;
     lies[at..].copy_from_slice(&u32::MAX.to_le_bytes());
