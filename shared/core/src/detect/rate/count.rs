@@ -4,7 +4,7 @@
 //! are no news. The formulas stand in `DETECTION.md`, "per call". There is deliberately no lower side for flows either: a
 //! function that stops calling a table either stops running or was deployed.
 
-use super::at::At;
+use super::at::{At, FADED, HOUR, geometric, power};
 use super::gate::Gates;
 use super::grain::{Cell, Grain, update, zeros};
 use super::tail::{Negative, count_z2_most, share_z, share_z2_most, surprise, surprise_most, surprise_of};
@@ -152,6 +152,33 @@ impl<G: Grain> PerCall<G> {
         update(&mut self.fast_n, |v| v * FAST_FADE + n);
         update(hour.0, |v| v * fade + clipped);
         update(hour.1, |v| v * fade + n);
+    }
+
+    /// Whether no window without events can pass a gate.
+    pub(super) fn quiet(&self, gates: &Gates) -> bool {
+        self.horizons.iter().all(|horizon| horizon.y.get() < gates.digest.amount)
+    }
+
+    /// Learns all but the last of an hour's windows as windows without calls; `at` is the first.
+    pub(super) fn fade(&mut self, at: &At) {
+        update(&mut self.hour[at.hour_of_day], |v| v * HOUR_FADE);
+        update(&mut self.hour_n[at.hour_of_day], |v| v * HOUR_FADE);
+        for (y, n, fade) in [(&mut self.slow, &mut self.slow_n, SLOW_FADE), (&mut self.fast, &mut self.fast_n, FAST_FADE)] {
+            let kept = power(fade, FADED);
+            update(y, |v| v * kept);
+            update(n, |v| v * kept);
+        }
+        for (j, horizon) in self.horizons.iter_mut().enumerate() {
+            let (fade, c) = (HORIZONS_SHORT[j].fade, 1. + HORIZONS_SHORT[j].fade);
+            let (y, m) = (horizon.y.get() * power(fade, HOUR / 2) * c, horizon.m.get() * power(fade, HOUR / 2) * c);
+            for sum in [&mut horizon.y, &mut horizon.n, &mut horizon.m] {
+                update(sum, |v| v * power(fade, FADED));
+            }
+            let (norm, fade) = ((m + 1.) * (m + 1.), if j == 0 { 0.9995 } else { 0.9998 });
+            let excess = (((y - m) * (y - m) - m) / norm).min(16.);
+            update(&mut horizon.phi_sum, |v| v * power(fade, FADED) + excess * geometric(fade, FADED));
+            update(&mut horizon.phi_weight, |v| v * power(fade, FADED) + m * m / norm * geometric(fade, FADED));
+        }
     }
 
     fn phi(&self, j: usize) -> f64 {

@@ -5,8 +5,8 @@
 //! here, so that families of logs and of the trail move on independently. There is deliberately no threshold here: it
 //! depends on the account.
 
-use super::at::At;
-use super::grain::{Cell, Grain, zeros};
+use super::at::{At, FADED};
+use super::grain::{Cell, Grain, LEVEL_MAX, zeros};
 use super::peers::{PEER_DAYS, Peers};
 use super::ring::{LOW_SCORE, Ring};
 use super::{Family, Score, Seen};
@@ -91,6 +91,13 @@ impl<G: Grain, const N: usize> Remembered<G, N> {
         self.last_u.get()
     }
 
+    /// An hour's windows without activity but the last, in which no gate held. The surprise of the last but one is not
+    /// known; it is taken to be no less than the last, as in silence windows are alike.
+    pub(super) fn fade(&mut self) {
+        (self.last_u, self.last_digest, self.last_slack) = (G::Single::of(LEVEL_MAX), false, false);
+        self.best = zeros();
+    }
+
     /// Ends a day: its maxima, statistic by statistic.
     pub(super) fn end_day(&mut self, family: Family, day: u32, maxima: &mut Vec<(u8, f64)>) {
         for (j, ring) in self.rings.iter_mut().enumerate() {
@@ -139,6 +146,11 @@ impl<G: Grain> Low<G> {
             low |= ring.score(u, day, peers.and_then(|peers| peers.fit(Family::VolumeDown.kind() + j))) >= LOW_SCORE;
         }
         self.age = if low { 0 } else { self.age.saturating_add(1).min(LOW_AGE + 1) };
+    }
+
+    /// An hour's windows but the last.
+    pub(super) fn fade(&mut self) {
+        self.age = self.age.saturating_add(FADED as u8).min(LOW_AGE + 1);
     }
 
     /// Whether there was a low score in the last 6 hours.

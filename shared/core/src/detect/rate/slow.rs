@@ -56,6 +56,11 @@ impl<G: Grain> Slow<G> {
         Seen::new(u, (self.held, false), last, reference)
     }
 
+    /// Whether it speaks today.
+    pub(super) fn held(&self) -> bool {
+        self.held
+    }
+
     fn close_day(&mut self) {
         // Only the day of the week and whether a week is over matter: 14 onward repeats 7 to 13.
         self.days = if self.days >= 20 { 14 } else { self.days + 1 };

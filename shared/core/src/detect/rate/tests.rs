@@ -427,6 +427,60 @@ fn surprises_left_out_do_not_matter() {
     }
 }
 
+/// The scores of the windows with activity, with runs without in between passed at once or stepped.
+fn scored(series: &Series, at_once: bool) -> (Vec<Judged>, Rates) {
+    let (mut rates, mut all, mut i) = (Rates::new(WindowId(series.first)), Vec::new(), 0);
+    while i < series.rows.len() {
+        let (row, context) = (&series.rows[i], series.context(i));
+        let steady = |j: usize| (series.context(j).clocks_shifted, series.context(j).account_low) == (context.clocks_shifted, context.account_low);
+        let idle = |j: &usize| series.rows[*j].iter().all(|v| *v == 0.) && !series.context(*j).deployed && steady(*j);
+        let run = (i..series.rows.len()).take_while(idle).count();
+        if at_once && run > 0 {
+            let (from, to) = (context.window, WindowId(context.window.0 + run as u32));
+            all.push(rates.idle_calls(from, to, context.clocks_shifted, context.account_low, None).worst);
+            all.push(rates.idle_flows(from, to, None).worst);
+            i += run;
+            continue;
+        }
+        let (calls, flows) = rows_of(row);
+        let mut worst = [super::Idle::default(), super::Idle::default()];
+        for j in i..i + run.max(1) {
+            let context = series.context(j);
+            worst[0].merge(rates.step_calls(&calls, &context, None));
+            worst[1].merge(rates.step_flows(row[0], row[3], if run > 0 { &[] } else { &flows }, &context, None));
+        }
+        all.extend(worst.map(|idle| idle.worst));
+        i += run.max(1);
+    }
+    (all, rates)
+}
+
+/// How far passing runs at once moves scores: of windows with activity and the worst of runs.
+#[test]
+fn runs_at_once_are_near_steps() {
+    // Per shape: scores off by more than .05, and `low` flags.
+    for (shape, held) in SHAPES.iter().zip([(0, 0); 6]) {
+        let series = draw(shape);
+        let ((steps, stepped), (runs, passed)) = (scored(&series, false), scored(&series, true));
+        let (mut off, mut scores, mut lows, mut most) = (0, 0, 0, 0f64);
+        for (a, b) in steps.iter().zip(&runs) {
+            lows += usize::from(a.low != b.low);
+            let of = |judged: &Judged, family| judged.scores.iter().find(|s| s.family == family).map_or((0., 0.), |s| (s.digest, s.slack));
+            for family in a.scores.iter().chain(&b.scores).map(|s| s.family) {
+                let (a, b) = (of(a, family), of(b, family));
+                let distance = |a: f64, b: f64| (a - b).abs() / a.max(1.);
+                let worse = distance(a.0, b.0).max(distance(a.1, b.1));
+                (scores, most, off) = (scores + 1, most.max(worse), off + usize::from(worse > 0.05));
+            }
+        }
+        let rings = |rates: &Rates| rates.calls.down.rings.clone().map(|ring| ring.days.map(super::grain::Cell::get));
+        let ring_off = rings(&stepped).iter().flatten().zip(rings(&passed).iter().flatten()).map(|(a, b)| (a - b).abs()).fold(0., f64::max);
+        eprintln!("{}: {} runs and windows, {scores} scores, {off} off, {most:.3} at most, {lows} low; rings {ring_off:.3}", shape.0, steps.len());
+        assert_eq!(steps.len(), runs.len());
+        assert!((off, lows) == held, "{}", shape.0);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 

@@ -117,6 +117,11 @@ impl<G: Grain> PerCallValue<G> {
         out
     }
 
+    /// An hour's windows without calls but the last: nothing was seen, only a deployment gets older.
+    pub(super) fn fade(&mut self) {
+        self.since_deploy = DEPLOY_WINDOWS;
+    }
+
     /// A deployment: the level and the hours weigh a tenth and are relearnt.
     fn doubt(&mut self) {
         update(&mut self.slow, |v| v * 0.1);
