@@ -226,7 +226,15 @@ impl<G: Grain> Flows<G> {
         Flows { denials: (PerCall::new(), Remembered::new()), series: Default::default() }
     }
 
-    pub(super) fn step(&mut self, calls: f64, denials: f64, rows: &[FlowRow], first: WindowId, context: &Context, peers: Option<&Peers>) -> Judged {
+    pub(super) fn step(
+        &mut self,
+        calls: f64,
+        denials: f64,
+        rows: &[FlowRow],
+        first: WindowId,
+        context: &Context,
+        peers: Option<&Peers>,
+    ) -> Judged {
         let seen = self.surprises(calls, denials, rows, context, true);
         self.judge(&seen, &At::new(first, context.window), peers)
     }

@@ -3,8 +3,10 @@
 //! A window that is absent counts as all zeros, and silence is judged like anything else. Where something could pass a
 //! gate, the run is stepped window by window. Where nothing can (less is expected over a day than the gate's amount, and
 //! past surges have faded), an hour is one step: eleven windows are learnt at once at the expectation of the middle one,
-//! the twelfth is stepped. Against stepping every window this moves later scores by less than .05, a few of hundreds
-//! where a count of daily maxima changes excepted; the tests hold how many. Deliberately absent: any judgement within
+//! the twelfth is stepped; the first hour of a day is stepped whole, because what is left of yesterday's surges begins
+//! the day's maxima. Measured against stepping every window: of 170 scores of
+//! four sleeping functions in 450 days none moved by more than .002, `low` differed twice, a daily maximum of low volume
+//! by up to .33; the tests hold this. Deliberately absent: any judgement within
 //! those eleven windows, because nothing there could have been said.
 
 use super::at::{At, FADED, HOUR};
@@ -62,7 +64,7 @@ fn pass(sleeper: &mut impl Sleeper, first: WindowId, from: WindowId, to: WindowI
     while window < faded_to {
         let mut at = At::new(first, WindowId(window));
         let judged = window < judged_to;
-        if at.slot_of_hour == 0 && faded_to - window >= HOUR && (!judged || sleeper.quiet(&at)) {
+        if at.slot_of_hour == 0 && faded_to - window >= HOUR && (!judged || at.slot_of_day > 0 && sleeper.quiet(&at)) {
             sleeper.fade(&at);
             window += FADED;
             at = at.later(FADED);

@@ -151,7 +151,8 @@ impl<G: Grain> Volume<G> {
         let expected = self.expect(at, false);
         let rate = expected.experts.iter().fold(expected.season * expected.gain_long, |most, m| most.max(*m));
         let most = self.horizons.iter().fold(self.m6_long.get(), |most, horizon| most.max(horizon.m.get()));
-        most + f64::from(HOUR) * rate < VOLUME_DOWN.digest.amount
+        let surge = self.horizons.iter().any(|horizon| horizon.y.get() >= VOLUME_UP.digest.amount);
+        !surge && most + f64::from(HOUR) * rate < VOLUME_DOWN.digest.amount
     }
 
     /// Learns all but the last of an hour's windows as windows without calls, at the expectation of the middle one; `at`
@@ -190,9 +191,9 @@ impl<G: Grain> Volume<G> {
         let sum = geometric(0.99, FADED);
         let mut likelihood = self.likelihood.map(|v| v.get() * power(0.99, FADED));
         likelihood[EXPERTS] += sum * libm::log(self.histogram.density(0)).max(-12.);
-        for i in 0..EXPERTS {
+        for (i, likelihood) in likelihood.iter_mut().take(EXPERTS).enumerate() {
             let (m, sum_phi) = (expected.experts[i], geometric(0.9995, FADED));
-            likelihood[i] += sum * Negative::new(m, expected.phi[i]).ln_p0().max(-12.);
+            *likelihood += sum * Negative::new(m, expected.phi[i]).ln_p0().max(-12.);
             let norm = (m + 1.) * (m + 1.);
             update(&mut self.phi_sum[i], |v| v * power(0.9995, FADED) + sum_phi * ((m * m - m) / norm).min(25.));
             update(&mut self.phi_weight[i], |v| v * power(0.9995, FADED) + sum_phi * m * m / norm);
