@@ -46,6 +46,12 @@ pub(super) struct Horizon<G: Grain> {
     pub(super) phi_weight: G::Single,
 }
 
+impl<G: Grain> Horizon<G> {
+    fn phi(&self, j: usize) -> f64 {
+        ((self.phi_sum.get() + if j == 0 { 0.02 } else { 0.01 }) / (self.phi_weight.get() + 0.2)).clamp(0.002, 20.)
+    }
+}
+
 /// The statistic of one count.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct PerCall<G: Grain> {
@@ -121,7 +127,7 @@ impl<G: Grain> PerCall<G> {
     fn step_horizon(&mut self, j: usize, (y, n): (f64, f64), rate: &Rate, nature: Nature, gates: &Gates, floor: f64) -> Seen {
         let fade = HORIZONS_SHORT[j].fade;
         let c = 1. + fade;
-        let phi = self.phi(j);
+        let before = self.horizons[j];
         let horizon = &mut self.horizons[j];
         update(&mut horizon.y, |v| fade * v + y);
         update(&mut horizon.n, |v| fade * v + n);
@@ -131,19 +137,19 @@ impl<G: Grain> PerCall<G> {
         let mut seen = Seen::new(0., gates.hold(|g| y >= g.factor * m && y - m >= g.amount && y >= g.least * n), y, m);
         if y > m && y > 0. {
             let floor = if seen.digest { f64::NEG_INFINITY } else { floor };
-            seen.u = surprise_above(floor, j, (y, n, m), phi, nature);
+            seen.u = surprise_above(floor, j, (y, n, m), before.phi(j), nature);
         }
         let (e, m_hour) = (c * y - c * m_hour, c * m_hour);
-        let norm = (m_hour + 1.) * (m_hour + 1.);
+        let weight = 1. / ((m_hour + 1.) * (m_hour + 1.));
         let fade = if j == 0 { 0.9995 } else { 0.9998 };
-        update(&mut horizon.phi_sum, |v| v * fade + ((e * e - m_hour) / norm).min(16.));
-        update(&mut horizon.phi_weight, |v| v * fade + m_hour * m_hour / norm);
+        update(&mut horizon.phi_sum, |v| v * fade + ((e * e - m_hour) * weight).min(16.));
+        update(&mut horizon.phi_weight, |v| v * fade + m_hour * m_hour * weight);
         seen
     }
 
     fn learn(&mut self, (y, n): (f64, f64), rate: &Rate, at: &At) {
         let m = rate.slow.max(rate.hour) * n;
-        let clipped = y.min((m + 4. * (m + self.phi(0) * m * m).sqrt()).max(2.));
+        let clipped = if y <= m.max(2.) { y } else { y.min((m + 4. * (m + self.horizons[0].phi(0) * m * m).sqrt()).max(2.)) };
         let hour = (&mut self.hour[at.hour_of_day], &mut self.hour_n[at.hour_of_day]);
         let fade = if at.slot_of_hour == 0 { HOUR_FADE } else { 1. };
         update(&mut self.slow, |v| v * SLOW_FADE + clipped);
@@ -179,11 +185,6 @@ impl<G: Grain> PerCall<G> {
             update(&mut horizon.phi_sum, |v| v * power(fade, FADED) + excess * geometric(fade, FADED));
             update(&mut horizon.phi_weight, |v| v * power(fade, FADED) + m * m / norm * geometric(fade, FADED));
         }
-    }
-
-    fn phi(&self, j: usize) -> f64 {
-        let horizon = &self.horizons[j];
-        ((horizon.phi_sum.get() + if j == 0 { 0.02 } else { 0.01 }) / (horizon.phi_weight.get() + 0.2)).clamp(0.002, 20.)
     }
 }
 

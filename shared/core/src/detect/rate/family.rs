@@ -75,8 +75,7 @@ impl<G: Grain, const N: usize> Remembered<G, N> {
         }
         let windows = if low { LOW_WINDOWS } else { 1 };
         let slack = self.best.iter().take(windows).map(|v| v.get()).fold(best, f64::min);
-        self.best.rotate_right(1);
-        self.best[0] = G::Single::of(best);
+        self.best = [G::Single::of(best), self.best[0], self.best[1], self.best[2]];
         (self.last_u, self.last_digest, self.last_slack) = (G::Single::of(seen[0].u), seen[0].digest, seen[0].slack);
         evidence.map(|evidence| Score { family: judging.family, digest, slack, evidence })
     }

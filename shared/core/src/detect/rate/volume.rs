@@ -261,7 +261,7 @@ impl<G: Grain> Volume<G> {
     fn shares(&self) -> [f64; EXPERTS + 1] {
         let weights = self.likelihood.map(|v| if v.get() == 0. { 1. } else { libm::exp(v.get()) });
         let total: f64 = weights.iter().sum();
-        weights.map(|v| 0.96 * v / total + SHARE_LEAST)
+        weights.map(|v| v * (0.96 / total) + SHARE_LEAST)
     }
 
     /// H = 1: the mixture's tails, upward and downward.
@@ -289,11 +289,15 @@ impl<G: Grain> Volume<G> {
         let (fade, short) = (HORIZONS_LONG[j].fade, j == 0);
         let c = 1. + fade;
         let rate = if short { expected.experts[0] } else { expected.season * expected.gain_long };
+        let (most, least) = match expected.shifted {
+            true => (expected.most / expected.season, expected.least / expected.season),
+            false => (1., 1.),
+        };
         let horizon = &mut self.horizons[j];
         update(&mut horizon.y, |y| fade * y + x);
         update(&mut horizon.m, |m| fade * m + rate);
-        update(&mut horizon.most, |m| fade * m + rate * expected.most / expected.season);
-        update(&mut horizon.least, |m| fade * m + rate * expected.least / expected.season);
+        update(&mut horizon.most, |m| fade * m + rate * most);
+        update(&mut horizon.least, |m| fade * m + rate * least);
         let (y, m) = (horizon.y.get(), horizon.m.get());
         let (mut m_up, mut m_down) = (m, m);
         if short {
@@ -346,8 +350,8 @@ impl<G: Grain> Volume<G> {
             self.learn_horizon(j, 1);
         }
         let sd = |i: usize| (expected.experts[i] + self.phi(i) * expected.experts[i] * expected.experts[i]).sqrt();
-        let most = (0..EXPERTS).map(|i| expected.experts[i] + 4. * sd(i)).fold(2., f64::max);
-        let clipped = x.min(most);
+        let usual = expected.experts.iter().copied().fold(2., f64::max);
+        let clipped = if x <= usual { x } else { x.min((0..EXPERTS).map(|i| expected.experts[i] + 4. * sd(i)).fold(2., f64::max)) };
         let (own, _) = hours_of_day(at);
         let new_visit = at.slot_of_hour == 0;
         update(&mut self.all, |v| v * ALL_FADE + clipped);
@@ -371,9 +375,9 @@ impl<G: Grain> Volume<G> {
         for i in 0..EXPERTS {
             let (m, e) = (means[i], value.x - means[i]);
             likelihood[i] += experts[i].ln_density(value.x, value.ln_x).max(-12.);
-            let norm = (m + 1.) * (m + 1.);
-            update(&mut self.phi_sum[i], |v| v * 0.9995 + ((e * e - m) / norm).min(25.));
-            update(&mut self.phi_weight[i], |v| v * 0.9995 + m * m / norm);
+            let weight = 1. / ((m + 1.) * (m + 1.));
+            update(&mut self.phi_sum[i], |v| v * 0.9995 + ((e * e - m) * weight).min(25.));
+            update(&mut self.phi_weight[i], |v| v * 0.9995 + m * m * weight);
         }
         self.keep_likelihood(likelihood);
     }
