@@ -1,8 +1,16 @@
 //! y of n calls: errors, throttles, denials (a share), calls of a flow and lines (a number per call).
 //!
-//! Judged per call, so that a surge of calls is one statistic's news and not everyone's. Upper side only: fewer errors
-//! are no news. The formulas stand in `DETECTION.md`, "per call". There is deliberately no lower side for flows either: a
-//! function that stops calling a table either stops running or was deployed.
+//! Judged per call, so that a surge of calls is one statistic's news and not everyone's.
+//!
+//! ```text
+//! rates    slow (x .9984 a window); hour of the day (x .85 a visit, shrunk to slow by 24 mean windows of calls);
+//!          fast (x .981, shrunk to slow by 3);  m = max(slow n, sum hour n, fast n if H < 36), H = 1, 6, 36
+//! share    z = sqrt(2 n KL(y/n || m/n)/(1 + phi m)), prior .5 in 50 calls;  others: z of a negative binomial, prior 0 in .02
+//! learn    from y, at most max(2, m + 4 sd)
+//! ```
+//!
+//! Upper side only: fewer errors are no news. There is deliberately no lower side for flows either: a function that stops
+//! calling a table either stops running or was deployed.
 
 use super::at::{At, FADED, HOUR, geometric, power};
 use super::gate::Gates;

@@ -1,9 +1,19 @@
 //! Calls: is this many plausible for this hour of this week?
 //!
-//! Four experts with negative binomial tails and a histogram of everything seen are mixed by their recent likelihood;
-//! three longer horizons compare faded sums with the season. Every window is judged first and learnt after. The formulas
-//! stand in `DETECTION.md`, "Counts: mixture of experts, tails, horizons, calibration". The mixture is deliberately not
-//! trained: weights follow the likelihood, all constants are fixed.
+//! Every window is judged first and learnt after. "x .98" says how a sum fades a window or a visit.
+//!
+//! ```text
+//! season    hour-of-week mean (x .8 a visit), shrunk to hour of day by kind of day (x .95, the other kind weighs .1), that
+//!           to the overall mean (x .99983); pseudo-windows max(12, min(6/mean, 2000))
+//! experts   m: season x gain (x .981, prior 2 calls) | EWMA (x .84) | slot of day (x .9) | slot of hour (x .98)
+//!           phi = (.3 + sum ((x-m)^2 - m)/(m+1)^2)/(.5 + sum m^2/(m+1)^2), x .9995;  fifth: a histogram of all values
+//! mixture   w = .96 softmax(log likelihood, x .99) + .008;  U = -ln sum w P(X >= x), L = -ln sum w P(X <= x)
+//! horizons  H = 6, 36, 288: sums Y, M (x e^(-1/H)) of x and of season x gain of 4 days;  z of c Y against c M, c = 1 + e^(-1/H);
+//!           H = 6 also with the gain of 3 hours, the z nearer 0 counts;  U = -ln(Q(z) + .005 histogram tail)
+//! learn     from x, at most max(2, m + 4 sd)
+//! ```
+//!
+//! The mixture is deliberately not trained: weights follow the likelihood, all constants are fixed and were measured once.
 
 use super::at::{At, DAY, FADED, HOUR, geometric, power};
 use super::gate::{VOLUME_DOWN, VOLUME_UP};
