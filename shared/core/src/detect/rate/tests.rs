@@ -9,7 +9,7 @@ use super::at::At;
 use super::entity::{Calls, Flows};
 use super::grain::{Exact, Grain, Stored};
 use super::{CallsRow, Context, Family, FlowRow, Judged, Peers, Rates, threshold};
-use crate::time::WindowId;
+use crate::time::{Timestamp, WindowId};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -179,7 +179,9 @@ impl Difference {
             for (a, b) in [(ours.digest[i], line[format!("digest_{family}").as_str()]), (ours.slack[i], slack)] {
                 self.scores += usize::from(a.max(b) > 0.);
                 self.scores_off += usize::from(off(a, b) > 0.05);
-                if off(a, b) > self.score {
+                // A score jumps from 0 to ln 2 where U crosses the ring's median.
+                let crossing = a.min(b) == 0. && a.max(b) < 0.7;
+                if !crossing && off(a, b) > self.score {
                     (self.score, self.worst_score) = (off(a, b), format!("{family} at {}: {a} for {b}", line["t"]));
                 }
             }
@@ -329,7 +331,10 @@ fn the_examples_of_the_reference() {
     series.deploys = read("rate.example.deploys").lines().map(|t| (t.parse::<f64>().unwrap() / 300.) as u32).collect();
     let expected = read("rate.example.out.csv");
     let exact = Difference::of(&series, &series.run::<Exact>(), &expected);
-    assert!(exact.windows == 36 && exact.surprise < 1e-6 && exact.score < 1e-6 && exact.flags + exact.lows == 0, "{exact:?}");
+    assert!(
+        exact.windows == 36 && exact.surprise < 1e-6 && exact.score < 1e-6 && exact.flags + exact.lows + exact.scores_off == 0,
+        "{exact:?}"
+    );
     let stored = Difference::of(&series, &series.run::<Stored>(), &expected);
     assert!(stored.score < 0.05 && stored.flags + stored.lows == 0, "{stored:?}");
 }
@@ -343,9 +348,44 @@ fn compare(i: usize) {
     eprintln!("{} exact: {exact:?}", SHAPES[i].0);
     let stored = Difference::of(&series, &series.run::<Stored>(), &expected);
     eprintln!("{} stored: {stored:?}", SHAPES[i].0);
-    assert!(exact.surprise < 1e-6 && exact.score < 1e-6 && exact.flags + exact.lows == 0, "{exact:?}");
+    assert!(exact.surprise < 1e-6 && exact.score < 1e-6 && exact.flags + exact.lows + exact.scores_off == 0, "{exact:?}");
     assert!(stored.score < 0.15 && stored.scores_off * 50 <= stored.scores, "{stored:?}");
     assert_eq!((stored.flags, stored.lows), (0, SHAPES[i].4), "{stored:?}");
+}
+
+/// Real counts: requests of a load balancer and bytes into a machine, as the Numenta Anomaly Benchmark has them.
+#[test]
+fn real_counts_as_the_reference() {
+    let (Some(folder), data) =
+        (prototypes(), Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/nab/data/realAWSCloudwatch")))
+    else {
+        return;
+    };
+    // Sums of 1e9 leave the root of a deviance near 0 four digits, in the reference as here.
+    for (name, limit) in [("elb_request_count_8c0756", 1e-6), ("ec2_network_in_257a54", 1e-4)] {
+        let Ok(file) = std::fs::File::open(data.join(format!("{name}.csv.gz"))) else {
+            missing(name);
+            continue;
+        };
+        let mut text = String::new();
+        std::io::Read::read_to_string(&mut flate2::read::MultiGzDecoder::new(file), &mut text).unwrap();
+        let mut series = Series::default();
+        for (time, value) in text.lines().skip(1).filter_map(|line| line.split_once(',')) {
+            let window = Timestamp::parse(time).unwrap().window().0;
+            if series.rows.is_empty() {
+                series.first = window;
+            }
+            series.rows.resize(series.rows.len().max((window - series.first + 1) as usize), [0.; 11]);
+            series.rows[(window - series.first) as usize][0] = value.parse::<f64>().unwrap().floor();
+        }
+        let Some(expected) = reference(&folder, name, &series) else { return };
+        let exact = Difference::of(&series, &series.run::<Exact>(), &expected);
+        eprintln!("{name} exact: {exact:?}");
+        assert!(exact.surprise < limit && exact.score < limit && exact.flags + exact.lows + exact.scores_off == 0, "{exact:?}");
+        let stored = Difference::of(&series, &series.run::<Stored>(), &expected);
+        eprintln!("{name} stored: {stored:?}");
+        assert!(stored.score < 0.15 && stored.scores_off * 50 <= stored.scores && stored.flags == 0, "{stored:?}");
+    }
 }
 
 macro_rules! compared {
