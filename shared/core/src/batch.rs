@@ -150,6 +150,22 @@ impl Batch {
         self.rows.iter().filter(|r| r.is_primary()).count() as u64
     }
 
+    /// Keeps only some of its rows, and the subjects that still have any.
+    pub fn keep(&mut self, which: impl Fn(&Row) -> bool) {
+        self.rows.retain(which);
+        let mut rank = vec![None; self.entries.len()];
+        let mut next = 0;
+        for row in &mut self.rows {
+            let Some(place) = rank.get_mut(row.subject as usize) else { continue };
+            row.subject = *place.get_or_insert_with(|| {
+                next += 1;
+                next - 1
+            });
+        }
+        let mut ranks = rank.iter();
+        self.entries.retain(|_| ranks.next().is_some_and(Option::is_some));
+    }
+
     /// The hash of its sorted observations: a retry of the same delivery overwrites itself.
     pub fn delivery_id(&self) -> [u8; 16] {
         let mut identities: Vec<u64> = self.rows.iter().map(|r| r.identity).collect();

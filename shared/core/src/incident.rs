@@ -80,6 +80,21 @@ impl Incident {
         }
     }
 
+    /// An incident of findings that are known to belong together, the first of them first; `more` are not spelt out.
+    pub fn of(account: String, findings: Vec<Finding>, more: u64) -> Incident {
+        let windows = || findings.iter().map(|f| f.window);
+        Incident {
+            uid: findings.first().map(uid).unwrap_or_default(),
+            account,
+            sequence: 1,
+            opened: windows().min().unwrap_or(WindowId(0)),
+            updated: windows().max().unwrap_or(WindowId(0)),
+            resolved: false,
+            findings,
+            more,
+        }
+    }
+
     /// The finding that says most: the loudest, then the rarest, then the first.
     pub fn lead(&self) -> Option<&Finding> {
         let mut all = self.findings.iter();

@@ -65,9 +65,12 @@ pub const RECORD_BYTES_MAX: usize = 1 << 20;
 /// of the JSON library, which rejects more.
 pub const JSON_DEPTH_MAX: usize = 128;
 
-/// Broken elements of one file whose end can't be found either, so that the next one is searched: each search may cost
-/// [`RECORD_BYTES_MAX`], and a hostile file could make every byte such an element.
-pub const SEARCHES_MAX: u32 = 1_000;
+/// Bytes that are parsed as one value: Lambda's payloads end at 6 MB, and a log event of 1 MB written in escapes does too.
+pub const VALUE_BYTES_MAX: usize = 8 << 20;
+
+/// Broken elements of one file whose end can't be found either, so that the next one is searched: each may have cost a
+/// few times [`VALUE_BYTES_MAX`], and a hostile file could make every byte such an element.
+pub const SEARCHES_MAX: u32 = 250;
 
 /// Rejects held back while it isn't known whether a file is a log at all; past it, it is not.
 pub const PENDING_REJECTS_MAX: usize = 1_000;

@@ -382,3 +382,72 @@ impl Told<'_> {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read as _;
+
+    /// Excess variance over the squared mean, pooled over groups of counts that have one mean: 0 for Poisson.
+    fn dispersion(groups: &BTreeMap<(bool, i64), Vec<f64>>) -> f64 {
+        let (mut excess, mut square) = (0.0, 0.0);
+        for counts in groups.values().filter(|counts| counts.len() > 1) {
+            let n = counts.len() as f64;
+            let mean = counts.iter().sum::<f64>() / n;
+            let variance = counts.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / (n - 1.0);
+            excess += (n - 1.0) * (variance - mean);
+            square += (n - 1.0) * mean * mean;
+        }
+        excess / square
+    }
+
+    /// Counts of hours since a Monday, grouped by hour of a weekday or weekend.
+    fn grouped(hours: &[i64], first: i64, last: i64) -> f64 {
+        let mut groups: BTreeMap<(bool, i64), Vec<f64>> = BTreeMap::new();
+        for hour in first..=last {
+            let count = hours.iter().filter(|h| **h == hour).count() as f64;
+            groups.entry((hour / 24 % 7 >= 5, hour % 24)).or_default().push(count);
+        }
+        dispersion(&groups)
+    }
+
+    /// Hours since Monday 2025-03-17 of the START lines of a published function.
+    fn published() -> Option<Vec<i64>> {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/cloudwatch/slack_invitor/2025-03-20_to_26.csv.gz");
+        let Ok(bytes) = std::fs::read(path) else {
+            #[allow(clippy::disallowed_methods, reason = "the environment says whether data may be absent")]
+            let required = std::env::var_os("OUTFLOW_REQUIRE_ALL").is_some_and(|value| value == "1");
+            assert!(!required, "{path} is missing");
+            eprintln!("SKIPPED: {path} is missing");
+            return None;
+        };
+        let mut text = String::new();
+        flate2::read::GzDecoder::new(bytes.as_slice()).read_to_string(&mut text).unwrap();
+        let starts = text.lines().filter(|line| line.contains(",\"START") || line.contains(",START"));
+        Some(starts.map(|line| (line[8..10].parse::<i64>().unwrap() - 17) * 24 + line[11..13].parse::<i64>().unwrap()).collect())
+    }
+
+    /// The claim of the crate's doc: hourly counts are at least as rough as those of a real function.
+    #[test]
+    fn demand_is_as_rough_as_life() {
+        let rhythm = service::Rhythm { weekday: 480.0, weekend: 480.0, cause: Cause::Api };
+        let mut dice = Dice::new(1, "rough");
+        let mut times = Vec::new();
+        let hours = 24 * 7 * 12;
+        for hour in 0..hours {
+            demand(START + hour * HOUR, &rhythm, &mut times, &mut dice);
+        }
+        let ours: Vec<i64> = times.iter().map(|(at, _)| (at - START) / HOUR).collect();
+        let ours = grouped(&ours, 0, hours - 1);
+        assert!((0.36..0.46).contains(&ours), "{ours}");
+        let Some(real) = published() else { return };
+        let real = grouped(&real, *real.iter().min().unwrap(), *real.iter().max().unwrap());
+        assert!((0.30..0.36).contains(&real), "{real}");
+    }
+
+    #[test]
+    fn weights_of_hours_add_up_to_a_day() {
+        let sum: f64 = service::HOURS.iter().sum();
+        assert!((sum - 24.0).abs() < 1e-9, "{sum}");
+    }
+}

@@ -42,7 +42,7 @@ const ANNA: [Habit; 12] = [
     ("lambda", "GetFunction20150331v2", Some(("functionName", "author-handler"))),
 ];
 
-/// What Ben does, who signs in through Identity Center and looks after mail and cost.
+/// What Ben does, who signs in through Identity Center and looks after mail.
 const BEN: [Habit; 10] = [
     ("lambda", "ListFunctions20150331", None),
     ("lambda", "GetFunction20150331v2", Some(("functionName", "mail-sender"))),
@@ -51,7 +51,7 @@ const BEN: [Habit; 10] = [
     ("sqs", "GetQueueAttributes", Some(("queueUrl", "https://sqs.eu-west-1.amazonaws.com/111122223333/mail-queue"))),
     ("sns", "ListSubscriptionsByTopic", Some(("topicArn", "arn:aws:sns:eu-west-1:111122223333:authors"))),
     ("secretsmanager", "DescribeSecret", Some(("secretId", "price-feed"))),
-    ("ce", "GetCostAndUsage", None),
+    ("sqs", "ListQueues", None),
     ("cloudformation", "DescribeStacks", Some(("stackName", "books-mail"))),
     ("logs", "StartQuery", Some(("logGroupName", "/aws/lambda/mail-sender"))),
 ];
@@ -82,7 +82,7 @@ const WATCHERS: [(&str, &str, &str, [Habit; 3]); 3] = [
         "AWSServiceRoleForTrustedAdvisor",
         "AROARX7KQ2NVSLRADVISE",
         "trustedadvisor.amazonaws.com",
-        [("iam", "GetAccountSummary", None), ("ec2", "DescribeRegions", None), ("s3", "ListBuckets", None)],
+        [("ec2", "DescribeVolumes", None), ("ec2", "DescribeRegions", None), ("s3", "ListBuckets", None)],
     ),
 ];
 
@@ -113,7 +113,6 @@ fn emit(at: i64, who: &Identity, call: &Call, dice: &mut Dice, sink: &mut Sink) 
 fn habit(habit: &Habit, dice: &mut Dice) -> Call {
     let mut call = calls::simple(habit.0, habit.1, habit.2, dice);
     match habit {
-        ("iam" | "ce", ..) => call.region = "us-east-1",
         ("dynamodb", _, Some((_, table))) => call = call.on("AWS::DynamoDB::Table", &calls::arn("dynamodb", &format!("table/{table}"))),
         ("s3", _, Some((_, bucket))) => call = call.on("AWS::S3::Bucket", &format!("arn:aws:s3:::{bucket}")),
         _ => {}
@@ -314,6 +313,7 @@ fn deploy(spec: &Spec, at: i64, first: bool, dice: &mut Dice, sink: &mut Sink) {
 }
 
 /// `mail-sender` is created: the pipeline runs a stack, and CloudFormation makes its resources with the pipeline's role.
+/// (The function's own role was there before.)
 fn birth(at: i64, dice: &mut Dice, sink: &mut Sink) {
     let Some(spec) = SPECS.iter().find(|spec| spec.which == Which::Mail) else { return };
     let session = pipeline(at - 120_000, dice, sink);
@@ -322,9 +322,6 @@ fn birth(at: i64, dice: &mut Dice, sink: &mut Sink) {
         let call = calls::simple("cloudformation", name, Some(("stackName", spec.stack)), dice);
         emit(at - before, &who, &call, dice, sink);
     }
-    let mut role = calls::simple("iam", "CreateRole", Some(("roleName", spec.role)), dice);
-    role.region = "us-east-1";
-    emit(at - 40_000, &stack, &role, dice, sink);
     let tags = Obj::new()
         .text("aws:cloudformation:stack-name", spec.stack)
         .text("aws:cloudformation:stack-id", &calls::arn("cloudformation", &format!("stack/{}/{}", spec.stack, dice.uuid())))

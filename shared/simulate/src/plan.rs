@@ -155,3 +155,60 @@ fn silent_cron(from: i64, end: i64, dice: &mut Dice) -> Plot {
     let tell = format!("price-refresh, every 15 minutes until then, doesn't run for {hours} hours: no invocation, no call");
     Plot { which: Which::Price, from, to, extra: Vec::new(), silent: true, crowded: false, tell }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn plan(seed: u64, days: u32, story: Story) -> Plan {
+        Plan::new(&Books { seed, days, story })
+    }
+
+    fn deploys_near(plan: &Plan, plot: &Plot) -> usize {
+        let spec = SPECS.iter().find(|spec| spec.which == plot.which).unwrap();
+        plan.deploys(spec).iter().filter(|at| (plot.from - DAY..plot.to).contains(at)).count()
+    }
+
+    proptest! {
+        #[test]
+        fn stories_lie_where_they_should(seed in any::<u64>(), days in 2_u32..60) {
+            let end = START + i64::from(days) * DAY;
+            for story in [Story::ForeignFlow, Story::Storm, Story::SilentCron] {
+                let plan = plan(seed, days, story);
+                let plot = plan.plot.as_ref().unwrap();
+                prop_assert!(plot.from >= START + DAY / 2 && plot.from < plot.to && plot.to <= end);
+                prop_assert!(plot.extra.iter().all(|(at, _)| (plot.from..plot.to).contains(at)));
+                prop_assert!(plot.extra.is_sorted_by_key(|(at, _)| *at));
+                prop_assert_eq!(deploys_near(&plan, plot), 0);
+                prop_assert_eq!(plan.truth(story).len(), 1);
+                if days == 21 {
+                    prop_assert!((14..=18).contains(&((plot.from - START) / DAY)));
+                }
+            }
+        }
+
+        #[test]
+        fn stories_are_plain(seed in any::<u64>(), days in 2_u32..60) {
+            let foreign = plan(seed, days, Story::ForeignFlow).plot.unwrap();
+            let gets: u32 = foreign.extra.iter().map(|(_, cause)| if let Cause::Foreign { gets, .. } = cause { *gets } else { 0 }).sum();
+            prop_assert!((40..=400).contains(&gets) && (10 * MINUTE..=40 * MINUTE).contains(&(foreign.to - foreign.from)));
+            let storm = plan(seed, days, Story::Storm).plot.unwrap();
+            let usual = SPECS[0].rhythm.as_ref().unwrap().per_hour(storm.from) * (storm.to - storm.from) as f64 / HOUR as f64;
+            prop_assert!(storm.extra.len() as f64 > 5.0 * usual && storm.extra.len() > 50, "{} for {usual}", storm.extra.len());
+            let silent = plan(seed, days, Story::SilentCron).plot.unwrap();
+            prop_assert!((DAY..=2 * DAY).contains(&(silent.to - silent.from)));
+        }
+
+        #[test]
+        fn every_function_is_deployed_in_the_first_week(seed in any::<u64>(), days in 7_u32..60) {
+            let plan = plan(seed, days, Story::None);
+            prop_assert!(plan.plot.is_none() && plan.truth(Story::None).is_empty());
+            for spec in &SPECS {
+                let deploys = plan.deploys(spec);
+                prop_assert!(deploys.first().is_some_and(|at| *at < START + 7 * DAY) && deploys.is_sorted());
+                prop_assert!(deploys.iter().all(|at| *at < START + i64::from(days) * DAY));
+            }
+        }
+    }
+}

@@ -10,7 +10,7 @@ use crate::json::{Obj, quote};
 
 /// The account in which everything happens: AWS's own example number.
 pub(crate) const ACCOUNT: &str = "111122223333";
-/// The Region in which everything but IAM happens.
+/// The Region in which everything happens; services without a Region (IAM) are not called.
 pub(crate) const REGION: &str = "eu-west-1";
 
 /// Who calls, from where, with what.
@@ -100,7 +100,6 @@ pub(crate) struct Call {
     pub(crate) error: Option<(&'static str, String)>,
     pub(crate) api_version: Option<&'static str>,
     pub(crate) event_type: &'static str,
-    pub(crate) region: &'static str,
 }
 
 impl Call {
@@ -119,7 +118,6 @@ impl Call {
             error: None,
             api_version: None,
             event_type: "AwsApiCall",
-            region: REGION,
         }
     }
 
@@ -151,7 +149,7 @@ pub(crate) fn write(at: i64, who: &Identity, call: &Call, dice: &mut Dice) -> St
         .text("eventTime", &calendar::seconds(at))
         .text("eventSource", &host)
         .text("eventName", call.name)
-        .text("awsRegion", call.region)
+        .text("awsRegion", REGION)
         .text("sourceIPAddress", &who.address)
         .text("userAgent", &who.agent);
     if let Some((code, message)) = &call.error {
@@ -184,6 +182,6 @@ pub(crate) fn write(at: i64, who: &Identity, call: &Call, dice: &mut Dice) -> St
 }
 
 fn tls(call: &Call) -> String {
-    let host = format!("{}.{}.amazonaws.com", call.source, call.region);
+    let host = format!("{}.{REGION}.amazonaws.com", call.source);
     Obj::new().text("tlsVersion", "TLSv1.3").text("cipherSuite", "TLS_AES_128_GCM_SHA256").text("clientProvidedHostHeader", &host).done()
 }

@@ -224,6 +224,10 @@ impl Account {
         if !matches!(entity.kind, EntityKind::Function | EntityKind::Principal) {
             return Vec::new();
         }
+        // A late window: its counts were learnt without what came late, and stay.
+        if baseline.next() > judging.window {
+            return Vec::new();
+        }
         let quiet = baseline.advance(judging.window, &self.around(entity));
         let mut findings = self.tell(judging, entity, baseline, None, quiet);
         let said = baseline.step(judging.window, facts, &self.around(entity));

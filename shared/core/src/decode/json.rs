@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::scan::{Member, byte, member, mend, skip_space, skip_string, skip_value};
 use super::{Format, Reader, RejectReason, lines, messages, trail};
-use crate::limits::{RECORD_BYTES_MAX, SEARCHES_MAX};
+use crate::limits::{RECORD_BYTES_MAX, VALUE_BYTES_MAX};
 
 /// What came of one element: the position behind it.
 pub(super) type Read = Result<usize, RejectReason>;
@@ -26,12 +26,19 @@ pub(super) fn read(reader: &mut Reader<'_>, text: &str) {
     }
 }
 
+/// Parses the object at a position; the position behind it. (Arrays would be read as an object's fields in order.)
+pub(super) fn object<'a, T: Deserialize<'a>>(text: &'a str, pos: usize) -> Result<(T, usize), RejectReason> {
+    if byte(text, pos) == b'{' { parse(text, pos) } else { Err(RejectReason::NotARecord) }
+}
+
 /// Parses the value at a position; the position behind it.
 pub(super) fn parse<'a, T: Deserialize<'a>>(text: &'a str, pos: usize) -> Result<(T, usize), RejectReason> {
-    let rest = text.get(pos..).unwrap_or_default();
+    let end = text.floor_char_boundary(pos.saturating_add(VALUE_BYTES_MAX));
+    let rest = text.get(pos..end).unwrap_or_default();
     let mut values = serde_json::Deserializer::from_str(rest).into_iter::<T>();
     match values.next() {
         Some(Ok(value)) => Ok((value, pos + values.byte_offset())),
+        Some(Err(e)) if e.is_eof() && end < text.len() => Err(RejectReason::TooLong),
         // The library tells this by its text alone.
         Some(Err(e)) if e.is_syntax() && e.to_string().starts_with("recursion limit") => Err(RejectReason::TooDeep),
         _ => Err(RejectReason::Syntax),
@@ -40,8 +47,10 @@ pub(super) fn parse<'a, T: Deserialize<'a>>(text: &'a str, pos: usize) -> Result
 
 /// The string at a position, where there is one without escapes.
 pub(super) fn string(text: &str, pos: usize) -> Option<&str> {
-    let end = skip_string(text.as_bytes(), pos).filter(|_| byte(text, pos) == b'"')?;
-    text.get(pos + 1..end - 1)
+    if byte(text, pos) != b'"' {
+        return None;
+    }
+    text.get(pos + 1..skip_string(text.as_bytes(), pos)? - 1)
 }
 
 /// How an element ended.
@@ -102,20 +111,19 @@ pub(super) fn elements(reader: &mut Reader<'_>, text: &str, start: usize, read: 
     text.len()
 }
 
+/// Says so where reading stopped before the end.
 fn give_up(reader: &mut Reader<'_>, text: &str, at: usize) {
-    if reader.searches > SEARCHES_MAX && at < text.len() {
-        reader.reject(at, RejectReason::TooManyBroken);
+    if reader.is_hopeless() && at < text.len() {
+        reader.give_up(at);
     }
 }
 
 /// How the first element begins, with its first key: where the next may be found when one has no end.
 fn marker(text: &str, pos: usize) -> &str {
     let open = skip_space(text, pos + 1);
-    if byte(text, pos) != b'{' || byte(text, open) != b'"' {
-        return "";
-    }
     let key = text.as_bytes().get(open + 1..).and_then(|rest| memchr::memchr(b'"', rest));
-    key.and_then(|n| text.get(pos..open + n + 2)).unwrap_or_default()
+    let first = key.and_then(|n| text.get(pos..open + n + 2));
+    first.filter(|_| byte(text, pos) == b'{' && byte(text, open) == b'"').unwrap_or(",{\"")
 }
 
 /// Rejects an element without an end and goes to where the next begins; to the end of the text where none does.
@@ -134,8 +142,7 @@ fn skip_broken(reader: &mut Reader<'_>, text: &str, pos: usize, marker: &str, re
 }
 
 fn find(text: &str, from: usize, to: usize, marker: &str) -> Option<usize> {
-    let bytes = text.as_bytes().get(from..to).filter(|_| !marker.is_empty())?;
-    memchr::memmem::find(bytes, marker.as_bytes()).map(|n| from + n)
+    memchr::memmem::find(text.as_bytes().get(from..to)?, marker.as_bytes()).map(|n| from + n)
 }
 
 /// Reads one element; a broken one is mended or rejected.
@@ -158,7 +165,11 @@ fn element(reader: &mut Reader<'_>, text: &str, pos: usize, marker: &str, read: 
 pub(super) fn document(reader: &mut Reader<'_>, text: &str, pos: usize) -> Read {
     if byte(text, pos) != b'{' {
         reader.foreign = true;
-        return skip_value(text, pos, usize::MAX).ok_or(RejectReason::Syntax);
+        return skip_value(text, pos, VALUE_BYTES_MAX).ok_or(RejectReason::Syntax);
+    }
+    // Among bare lines of a function everything is one.
+    if reader.decoded.format == Some(Format::Lines) {
+        return lines::json_line(reader, text, pos);
     }
     let mut at = pos + 1;
     let mut arrays = 0_u32;
@@ -166,31 +177,33 @@ pub(super) fn document(reader: &mut Reader<'_>, text: &str, pos: usize) -> Read 
         let (key, value) = match member(text, at) {
             Member::Key(key, value) => (key, value),
             Member::End(end) => {
-                if arrays == 0 {
-                    return unknown(reader, text, pos, end);
-                }
+                // Nothing of AWS.
+                reader.foreign |= arrays == 0;
                 return Ok(end);
             }
             Member::Broken if arrays == 0 => return Err(RejectReason::Syntax),
             Member::Broken => return Ok(after_arrays(reader, text, at)),
         };
+        if arrays == 0 && value - pos > VALUE_BYTES_MAX {
+            return Err(RejectReason::TooLong);
+        }
         let array = byte(text, value) == b'[';
         match key {
             "messageType" | "logEvents" | "logGroup" | "logStream" => return messages::message(reader, text, pos),
             "awslogs" => return messages::lambda_event(reader, text, pos),
             "ingestionTime" | "logStreamName" => return messages::log_event(reader, text, pos),
             "eventVersion" | "eventName" | "eventSource" | "eventID" | "userIdentity" | "eventTime" | "eventType" | "eventCategory" => {
-                return trail::bare(reader, text, pos);
+                return trail::bare(reader, text, pos, key == "eventVersion");
             }
             "detail" if !array => return trail::event_bridge(reader, text, pos, value),
             "digestS3Object" | "digestS3Bucket" | "digestEndTime" => {
-                let end = skip_value(text, pos, usize::MAX).ok_or(RejectReason::Syntax)?;
+                let end = skip_value(text, pos, VALUE_BYTES_MAX).ok_or(RejectReason::Syntax)?;
                 reader.control(Format::Digest);
                 return Ok(end);
             }
             "requestPayload" if byte(text, value) == b'{' => {
                 // What could not be delivered lies under this key in the record of an on-failure destination.
-                let end = skip_value(text, pos, usize::MAX).ok_or(RejectReason::Syntax)?;
+                let end = skip_value(text, pos, VALUE_BYTES_MAX).ok_or(RejectReason::Syntax)?;
                 reader.wrapped(value, |reader| {
                     if let Err(reason) = document(reader, text, value) {
                         reader.reject(value, reason);
@@ -206,7 +219,7 @@ pub(super) fn document(reader: &mut Reader<'_>, text: &str, pos: usize) -> Read 
             "Events" if array => at = trail::lookup_events(reader, text, value + 1),
             "events" if array => at = messages::log_events(reader, text, value + 1),
             _ => {
-                at = skip_value(text, value, usize::MAX).filter(|end| *end > value).ok_or(RejectReason::Syntax)?;
+                at = skip_value(text, value, VALUE_BYTES_MAX).filter(|end| *end > value).ok_or(RejectReason::Syntax)?;
                 continue;
             }
         }
@@ -222,13 +235,4 @@ pub(super) fn after_arrays(reader: &mut Reader<'_>, text: &str, at: usize) -> us
     let next = find(text, at, text.len(), "\n{").map(|n| n + 1);
     reader.reject(at, if next.is_some() { RejectReason::Syntax } else { RejectReason::Truncated });
     next.unwrap_or(text.len())
-}
-
-/// An object that is nothing of AWS: among bare lines of a function it is a line of the application.
-fn unknown(reader: &mut Reader<'_>, text: &str, pos: usize, end: usize) -> Read {
-    if reader.decoded.format == Some(Format::Lines) {
-        return lines::json_line(reader, text, pos);
-    }
-    reader.foreign = true;
-    Ok(end)
 }

@@ -7,12 +7,13 @@
 
 use serde::Deserialize as DeriveDeserialize;
 
-use super::json::{Read, parse};
+use super::json::{Read, object};
 use super::messages::deliver;
 use super::platform::is_platform_text;
 use super::record::{Origin, Text};
+use super::scan::skip_value;
 use super::{Format, Reader, RejectReason};
-use crate::limits::PROBED_LINES_MAX;
+use crate::limits::{PROBED_LINES_MAX, VALUE_BYTES_MAX};
 use crate::time::Timestamp;
 
 /// Bytes of a line that are looked at to tell what it is: the longest line of the platform has some 300.
@@ -145,13 +146,13 @@ struct JsonTime<'a> {
 }
 
 fn json_time(line: &str) -> Option<Timestamp> {
-    let time: JsonTime<'_> = parse(line, 0).ok()?.0;
+    let time: JsonTime<'_> = object(line, 0).ok()?.0;
     Timestamp::parse(&time.time).or_else(|| Timestamp::parse(&time.timestamp))
 }
 
 /// One JSON object among bare lines of a function.
 pub(super) fn json_line(reader: &mut Reader<'_>, text: &str, pos: usize) -> Read {
-    let end = super::scan::skip_value(text, pos, usize::MAX).ok_or(RejectReason::Syntax)?;
+    let end = skip_value(text, pos, VALUE_BYTES_MAX).ok_or(RejectReason::Syntax)?;
     let line = text.get(pos..end).unwrap_or_default();
     deliver(reader, Format::Lines, Origin::default(), None, json_time(line), line)?;
     Ok(end)

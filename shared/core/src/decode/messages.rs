@@ -13,12 +13,12 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::Deserialize as DeriveDeserialize;
 use serde::de::{Deserialize, Deserializer};
 
-use super::json::{Read, after_arrays, elements, parse, string};
+use super::json::{Read, after_arrays, elements, object, parse, string};
 use super::platform::{Figure, line};
 use super::record::{LogRecord, Origin, Text, lenient};
 use super::scan::{Member, byte, member, skip_value};
 use super::{Format, Reader, RejectReason, trail};
-use crate::limits::{LINE_BYTES_MAX, WRAPPED_BYTES_MAX};
+use crate::limits::{LINE_BYTES_MAX, VALUE_BYTES_MAX, WRAPPED_BYTES_MAX};
 use crate::time::Timestamp;
 
 /// A log event of any of the layouts.
@@ -96,7 +96,7 @@ pub(super) fn message(reader: &mut Reader<'_>, text: &str, pos: usize) -> Read {
             }
             _ => {}
         }
-        at = skip_value(text, value, usize::MAX).filter(|end| *end > value).ok_or(RejectReason::Syntax)?;
+        at = skip_value(text, value, VALUE_BYTES_MAX).filter(|end| *end > value).ok_or(RejectReason::Syntax)?;
     }
     match (later.filter(|_| !read), kind) {
         (_, Some("CONTROL_MESSAGE")) if !read => reader.control(Format::Subscription),
@@ -114,7 +114,7 @@ const DATA: &str = "DATA_MESSAGE";
 fn log_event_array(reader: &mut Reader<'_>, text: &str, start: usize, origin: &Origin<'_>) -> usize {
     reader.recognise(Format::Subscription);
     elements(reader, text, start, &mut |reader, text, pos| {
-        let (event, end): (LogEvent<'_>, usize) = parse(text, pos)?;
+        let (event, end): (LogEvent<'_>, usize) = object(text, pos)?;
         let fields = &event.extracted_fields;
         let prefer = |field: &Text<'_>, or: &Text<'_>| Text(Cow::Owned(field.some().unwrap_or(or).to_owned()));
         let (account, group);
@@ -170,7 +170,7 @@ pub(super) fn log_events(reader: &mut Reader<'_>, text: &str, start: usize) -> u
 
 /// One log event, in `events` or on its own.
 pub(super) fn log_event(reader: &mut Reader<'_>, text: &str, pos: usize) -> Read {
-    let (event, end): (LogEvent<'_>, usize) = parse(text, pos)?;
+    let (event, end): (LogEvent<'_>, usize) = object(text, pos)?;
     let message = event.message.as_ref().ok_or(RejectReason::NoMessage)?;
     // Other programs' events have a message, too, but no time in milliseconds.
     let time = event.timestamp.instant();
@@ -199,7 +199,7 @@ struct Data<'a> {
 
 /// What CloudWatch Logs gives a function: `{"awslogs":{"data":"…"}}`.
 pub(super) fn lambda_event(reader: &mut Reader<'_>, text: &str, pos: usize) -> Read {
-    let (event, end): (LambdaEvent<'_>, usize) = parse(text, pos)?;
+    let (event, end): (LambdaEvent<'_>, usize) = object(text, pos)?;
     reader.recognise(Format::Subscription);
     let data = event.awslogs.data.some().ok_or(RejectReason::NoLog)?;
     if !open(reader, pos, data)? {
@@ -211,7 +211,7 @@ pub(super) fn lambda_event(reader: &mut Reader<'_>, text: &str, pos: usize) -> R
 /// `records` that Firehose gives or takes.
 pub(super) fn firehose(reader: &mut Reader<'_>, text: &str, start: usize) -> usize {
     elements(reader, text, start, &mut |reader, text, pos| {
-        let (record, end): (Data<'_>, usize) = parse(text, pos)?;
+        let (record, end): (Data<'_>, usize) = object(text, pos)?;
         let data = record.data.some().ok_or(RejectReason::NoLog)?;
         transported(reader, pos, data)?;
         Ok(end)

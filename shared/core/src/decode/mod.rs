@@ -163,13 +163,15 @@ impl Reader<'_> {
             Some(b'{' | b'[') => {
                 json::read(self, text);
                 // A text may begin with a bracket: `[ERROR] …`, or a line in JSON before lines of the platform.
-                if self.decoded.format.is_none() && !self.foreign && lines::is_log(text) {
+                if self.decoded.format.is_none() && lines::is_log(text) {
                     self.pending.clear();
                     lines::read(self, text);
                 }
             }
             Some(_) if table::is_log(text) => table::read(self, text),
             Some(_) if lines::is_log(text) => lines::read(self, text),
+            // JSON lines may begin with something else.
+            Some(_) if memchr::memmem::find(text.as_bytes(), b"\n{").is_some() => json::read(self, text),
             Some(_) => self.foreign = true,
         }
     }
@@ -177,7 +179,7 @@ impl Reader<'_> {
     /// Reads what lies inside something at `offset`, at most [`WRAPS_MAX`] deep.
     fn wrapped(&mut self, offset: usize, read: impl FnOnce(&mut Self)) {
         if self.wraps >= WRAPS_MAX {
-            return self.reject(offset, RejectReason::Wraps);
+            return self.certain(Reject { offset: self.wrap_offset.unwrap_or(offset) as u64, reason: RejectReason::Wraps });
         }
         let wrap_offset = self.wrap_offset;
         self.wrap_offset = Some(wrap_offset.unwrap_or(offset));
@@ -237,6 +239,15 @@ impl Reader<'_> {
     fn certain(&mut self, reject: Reject) {
         self.decoded.rejects += 1;
         self.sink.reject(reject);
+    }
+
+    /// Tells that the rest is not read; also where too much is held back already.
+    fn give_up(&mut self, offset: usize) {
+        let reject = Reject { offset: self.wrap_offset.unwrap_or(offset) as u64, reason: RejectReason::TooManyBroken };
+        match self.decoded.format {
+            Some(_) => self.certain(reject),
+            None => self.pending.push(reject),
+        }
     }
 
     /// No use in reading on: too much was broken, or it is no log.

@@ -7,11 +7,11 @@
 
 use serde::Deserialize as DeriveDeserialize;
 
-use super::json::{Read, elements, parse};
+use super::json::{Read, elements, object, parse};
 use super::record::{Text, TrailRecord, lenient};
 use super::scan::skip_value;
 use super::{Format, Reader, RejectReason, messages};
-use crate::limits::RECORD_BYTES_MAX;
+use crate::limits::{RECORD_BYTES_MAX, VALUE_BYTES_MAX};
 
 /// `Records` of a log file; other services use the same key for their notices.
 pub(super) fn records(reader: &mut Reader<'_>, text: &str, start: usize) -> usize {
@@ -28,12 +28,12 @@ pub(super) fn records(reader: &mut Reader<'_>, text: &str, start: usize) -> usiz
 
 /// One element of `Records`.
 fn record(reader: &mut Reader<'_>, text: &str, pos: usize) -> Read {
-    let (record, end): (TrailRecord<'_>, usize) = parse(text, pos)?;
+    let (record, end): (TrailRecord<'_>, usize) = object(text, pos)?;
     let raw = text.get(pos..end).unwrap_or_default();
     if record.is_record() && !is_notice(&record.event_source) {
         return emit(reader, Format::Trail, &record, raw, end);
     }
-    let other: Other<'_> = parse(text, pos)?.0;
+    let other: Other<'_> = object(text, pos)?.0;
     if let Some(data) = other.kinesis.data.some() {
         return messages::transported(reader, pos, data).map(|()| end);
     }
@@ -121,19 +121,19 @@ impl<'a> Other<'a> {
     }
 }
 
-/// A record on its own. One without id and time is no record: catalogues of APIs name event and source, too.
-pub(super) fn bare(reader: &mut Reader<'_>, text: &str, pos: usize) -> Read {
-    let (record, end): (TrailRecord<'_>, usize) = parse(text, pos)?;
+/// A record on its own. One without version, id and time is no record: catalogues of APIs name event and source, too.
+pub(super) fn bare(reader: &mut Reader<'_>, text: &str, pos: usize, versioned: bool) -> Read {
+    let (record, end): (TrailRecord<'_>, usize) = object(text, pos)?;
     let raw = text.get(pos..end).unwrap_or_default();
     if is_notice(&record.event_source) {
         reader.foreign = true;
         return Ok(end);
     }
-    let dated = !record.event_id.is_empty() || !record.event_time.is_empty() || !record.at_timestamp.is_empty();
+    let dated = versioned || !record.event_id.is_empty() || !record.event_time.is_empty() || !record.at_timestamp.is_empty();
     if record.is_record() && dated {
         return emit(reader, Format::Trail, &record, raw, end);
     }
-    let other: Other<'_> = parse(text, pos)?.0;
+    let other: Other<'_> = object(text, pos)?.0;
     match other.unlike_calls(record) {
         Some(record) => emit(reader, Format::Trail, &record, raw, end),
         None => Err(RejectReason::NotARecord),
@@ -147,7 +147,7 @@ pub(super) fn in_message(reader: &mut Reader<'_>, format: Format, message: &str)
     if !message.starts_with('{') || !(finder("\"eventVersion\"") || finder("\"userIdentity\"")) || message.len() > RECORD_BYTES_MAX {
         return false;
     }
-    let Ok((record, _)) = parse::<TrailRecord<'_>>(message, 0) else { return false };
+    let Ok((record, _)) = object::<TrailRecord<'_>>(message, 0) else { return false };
     let found = record.is_record() && !is_notice(&record.event_source);
     if found {
         reader.trail(format, &record, message.trim_end());
@@ -157,7 +157,7 @@ pub(super) fn in_message(reader: &mut Reader<'_>, format: Format, message: &str)
 
 /// `detail` of an event of EventBridge; other services' events have another.
 pub(super) fn event_bridge(reader: &mut Reader<'_>, text: &str, pos: usize, detail: usize) -> Read {
-    let end = skip_value(text, pos, usize::MAX).ok_or(RejectReason::Syntax)?;
+    let end = skip_value(text, pos, VALUE_BYTES_MAX).ok_or(RejectReason::Syntax)?;
     let (record, detail_end): (Detail<'_>, usize) = parse(text, detail)?;
     let record = record.0;
     if record.is_record() && !is_notice(&record.event_source) {
@@ -207,10 +207,10 @@ struct LookupEvent<'a> {
 }
 
 fn lookup_event(reader: &mut Reader<'_>, text: &str, pos: usize) -> Read {
-    let (event, end): (LookupEvent<'_>, usize) = parse(text, pos)?;
+    let (event, end): (LookupEvent<'_>, usize) = object(text, pos)?;
     let Some(text) = event.record.some() else { return Err(RejectReason::NotARecord) };
     reader.recognise(Format::LookupEvents);
-    let record: TrailRecord<'_> = parse(text, 0)?.0;
+    let record: TrailRecord<'_> = object(text, 0)?.0;
     if !record.is_record() {
         return Err(RejectReason::NotARecord);
     }

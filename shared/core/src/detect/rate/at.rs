@@ -98,7 +98,7 @@ impl At {
             return 0.;
         }
         let weeks = (hour - first_hour) / HOURS_OF_WEEK;
-        full_visits(weeks + 1, if (hour - first_hour) % HOURS_OF_WEEK == 0 { self.first % HOUR } else { 0 }, fade)
+        full_visits(weeks + 1, if (hour - first_hour).is_multiple_of(HOURS_OF_WEEK) { self.first % HOUR } else { 0 }, fade)
     }
 }
 
@@ -123,16 +123,15 @@ pub(super) fn geometric(fade: f64, terms: u32) -> f64 {
 }
 
 /// base^n by squaring: the same bits on every system, and cheaper than a logarithm for the exponents met here.
-pub(super) fn power(base: f64, n: u32) -> f64 {
+fn power(base: f64, n: u32) -> f64 {
     let (mut result, mut square, mut rest) = (1., base, n);
-    while rest > 0 && square > 0. {
-        if rest & 1 == 1 {
-            result *= square;
-        }
+    while rest > 0 {
+        // A choice and not a branch: the bits of n can't be predicted.
+        result *= if rest & 1 == 1 { square } else { 1. };
         square *= square;
         rest >>= 1;
     }
-    if rest > 0 { 0. } else { result }
+    result
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 use super::at::At;
 use super::gate::Gates;
 use super::grain::{Cell, Grain, update, zeros};
-use super::tail::{Negative, share_z, surprise, surprise_of};
+use super::tail::{Negative, count_z2_most, share_z, share_z2_most, surprise, surprise_most, surprise_of};
 use super::{HORIZONS_SHORT, Seen};
 
 /// 6.5 days of mean life.
@@ -53,8 +53,8 @@ pub(super) struct PerCall<G: Grain> {
     pub(super) slow_n: G::Single,
     pub(super) fast: G::Single,
     pub(super) fast_n: G::Single,
-    pub(super) hour: [G::Sum; 24],
-    pub(super) hour_n: [G::Sum; 24],
+    pub(super) hour: [G::Mean; 24],
+    pub(super) hour_n: [G::Mean; 24],
     pub(super) horizons: [Horizon<G>; 3],
 }
 
@@ -80,12 +80,20 @@ impl<G: Grain> PerCall<G> {
     }
 
     /// Judges y of n of one window and learns them: the surprises for H = 1, 6, 36.
-    pub(super) fn step(&mut self, (y, n): (f64, f64), nature: Nature, gates: &Gates, at: &At, deployed: bool) -> [Seen; 3] {
+    pub(super) fn step(
+        &mut self,
+        (y, n): (f64, f64),
+        nature: Nature,
+        gates: &Gates,
+        at: &At,
+        deployed: bool,
+        floors: &[f64; 3],
+    ) -> [Seen; 3] {
         if deployed {
             self.doubt();
         }
         let rate = self.rate(nature, at);
-        let seen = std::array::from_fn(|j| self.step_horizon(j, (y, n), &rate, nature, gates));
+        let seen = std::array::from_fn(|j| self.step_horizon(j, (y, n), &rate, nature, gates, floors[j]));
         self.learn((y, n), &rate, at);
         seen
     }
@@ -110,7 +118,7 @@ impl<G: Grain> PerCall<G> {
         Rate { slow, fast, hour }
     }
 
-    fn step_horizon(&mut self, j: usize, (y, n): (f64, f64), rate: &Rate, nature: Nature, gates: &Gates) -> Seen {
+    fn step_horizon(&mut self, j: usize, (y, n): (f64, f64), rate: &Rate, nature: Nature, gates: &Gates, floor: f64) -> Seen {
         let fade = HORIZONS_SHORT[j].fade;
         let c = 1. + fade;
         let phi = self.phi(j);
@@ -120,20 +128,17 @@ impl<G: Grain> PerCall<G> {
         update(&mut horizon.m, |v| fade * v + rate.hour * n);
         let (y, n, m_hour) = (horizon.y.get(), horizon.n.get(), horizon.m.get());
         let m = (rate.slow * n).max(m_hour).max(if j < 2 { rate.fast * n } else { 0. });
-        let mut u = 0.;
+        let mut seen = Seen::new(0., gates.hold(|g| y >= g.factor * m && y - m >= g.amount && y >= g.least * n), y, m);
         if y > m && y > 0. {
-            u = match nature {
-                Nature::PerCall => surprise(Negative::new(c * m + 1e-3, phi).z(c * y, libm::log(c * y))),
-                Nature::Share if j == 0 && y <= 1. => surprise_of(1. - libm::exp(-m)),
-                Nature::Share => surprise(share_z(if j == 0 { y - 0.5 } else { c * y }, c * n, m / n.max(1e-9 / c), phi)),
-            };
+            let floor = if seen.digest { f64::NEG_INFINITY } else { floor };
+            seen.u = surprise_above(floor, j, (y, n, m), phi, nature);
         }
         let (e, m_hour) = (c * y - c * m_hour, c * m_hour);
         let norm = (m_hour + 1.) * (m_hour + 1.);
         let fade = if j == 0 { 0.9995 } else { 0.9998 };
         update(&mut horizon.phi_sum, |v| v * fade + ((e * e - m_hour) / norm).min(16.));
         update(&mut horizon.phi_weight, |v| v * fade + m_hour * m_hour / norm);
-        Seen::new(u, gates.hold(|g| y >= g.factor * m && y - m >= g.amount && y >= g.least * n), y, m)
+        seen
     }
 
     fn learn(&mut self, (y, n): (f64, f64), rate: &Rate, at: &At) {
@@ -152,5 +157,28 @@ impl<G: Grain> PerCall<G> {
     fn phi(&self, j: usize) -> f64 {
         let horizon = &self.horizons[j];
         ((horizon.phi_sum.get() + if j == 0 { 0.02 } else { 0.01 }) / (horizon.phi_weight.get() + 0.2)).clamp(0.002, 20.)
+    }
+}
+
+/// The surprise of y above m of n calls; 0 where it can't exceed the floor.
+fn surprise_above(floor: f64, j: usize, (y, n, m): (f64, f64, f64), phi: f64, nature: Nature) -> f64 {
+    let c = 1. + HORIZONS_SHORT[j].fade;
+    match nature {
+        Nature::PerCall => {
+            let (y, m) = (c * y, c * m + 1e-3);
+            if surprise_most(count_z2_most(y, m, phi)) <= floor { 0. } else { surprise(Negative::new(m, phi).z(y, libm::log(y))) }
+        }
+        // 1 - exp(-m) >= m/(1 + m), and ln(1 + 1/m) <= 1/m.
+        Nature::Share if j == 0 && y <= 1. => {
+            if 1. / m <= floor {
+                0.
+            } else {
+                surprise_of(1. - libm::exp(-m))
+            }
+        }
+        Nature::Share => {
+            let (y, p, n) = (if j == 0 { y - 0.5 } else { c * y }, m / n.max(1e-9 / c), c * n);
+            if surprise_most(share_z2_most(y, n, p, phi)) <= floor { 0. } else { surprise(share_z(y, n, p, phi)) }
+        }
     }
 }

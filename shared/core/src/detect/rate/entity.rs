@@ -11,7 +11,7 @@ use super::grain::{Grain, Stored};
 use super::peers::{DayMaxima, Peers};
 use super::slow::Slow;
 use super::value::{self, PerCallValue};
-use super::volume::Volume;
+use super::volume::{Floors, Volume};
 use super::{CallsRow, Context, FLOWS_MAX, Family, FlowRow, Judged, ROW_MAX, Score, Seen, gate};
 use crate::time::WindowId;
 
@@ -69,6 +69,9 @@ pub(super) struct Calls<G: Grain> {
     pub(super) slow: Slow<G>,
 }
 
+/// Floors under which nothing is.
+const ALL: [f64; 3] = [f64::NEG_INFINITY; 3];
+
 /// The families of [`Calls::counts`] and [`Calls::values`].
 const COUNTS: [Family; 3] = [Family::Errors, Family::Throttles, Family::Lines];
 const VALUES: [Family; 3] = [Family::Median, Family::Tail, Family::Cost];
@@ -96,27 +99,37 @@ impl<G: Grain> Calls<G> {
     }
 
     pub(super) fn step(&mut self, row: &CallsRow, at: &At, context: &Context, peers: Option<&Peers>) -> Judged {
-        let seen = self.surprises(row, at, context);
+        let seen = self.surprises(row, at, context, Some(peers));
         self.judge(&seen, at, context.account_low, peers)
     }
 
-    pub(super) fn surprises(&mut self, row: &CallsRow, at: &At, context: &Context) -> CallsSeen {
-        let (calls, deployed) = (bounded(row.calls), context.deployed);
-        let throttles = bounded(row.throttles);
-        let (up, down) = self.volume.step(calls, at, context.clocks_shifted);
+    /// The surprises; those that can't matter are left at 0 where it is said who the `peers` are.
+    pub(super) fn surprises(&mut self, row: &CallsRow, at: &At, context: &Context, peers: Option<Option<&Peers>>) -> CallsSeen {
+        let (calls, throttles, deployed) = (bounded(row.calls), bounded(row.throttles), context.deployed);
+        let floors = self.floors(at, peers);
+        let (up, down) = self.volume.step(calls, at, context.clocks_shifted, &floors);
+        let three = |family: &Remembered<G, 3>| if peers.is_some() { family.floors(at) } else { ALL };
+        let floors = self.counts.each_ref().map(|(_, family)| three(family));
         let [errors, refused, lines] = &mut self.counts;
         let counts = [
-            errors.0.step((bounded(row.errors), calls), count::Nature::Share, &gate::ERRORS, at, deployed),
-            refused.0.step((throttles, calls + throttles), count::Nature::Share, &gate::THROTTLES, at, deployed),
-            lines.0.step((bounded(row.lines), calls), count::Nature::PerCall, &gate::LINES, at, deployed),
+            errors.0.step((bounded(row.errors), calls), count::Nature::Share, &gate::ERRORS, at, deployed, &floors[0]),
+            refused.0.step((throttles, calls + throttles), count::Nature::Share, &gate::THROTTLES, at, deployed, &floors[1]),
+            lines.0.step((bounded(row.lines), calls), count::Nature::PerCall, &gate::LINES, at, deployed, &floors[2]),
         ];
+        let floors = self.values.each_ref().map(|(_, family)| three(family));
         let [median, tail, cost] = &mut self.values;
         let values = [
-            median.0.step((bounded(row.median_ms), calls), value::Nature::Duration, &gate::MEDIAN, at, deployed),
-            tail.0.step((bounded(row.p99_ms), calls), value::Nature::Duration, &gate::TAIL, at, deployed),
-            cost.0.step((bounded(row.cost_usd), calls), value::Nature::Dollars, &gate::COST, at, deployed),
+            median.0.step((bounded(row.median_ms), calls), value::Nature::Duration, &gate::MEDIAN, at, deployed, &floors[0]),
+            tail.0.step((bounded(row.p99_ms), calls), value::Nature::Duration, &gate::TAIL, at, deployed, &floors[1]),
+            cost.0.step((bounded(row.cost_usd), calls), value::Nature::Dollars, &gate::COST, at, deployed, &floors[2]),
         ];
         CallsSeen { up, down, counts, values, slow: self.slow.step(calls, at) }
+    }
+
+    fn floors(&self, at: &At, peers: Option<Option<&Peers>>) -> Floors {
+        let Some(peers) = peers else { return Floors { up: [f64::NEG_INFINITY; 4], down: [f64::NEG_INFINITY; 4] } };
+        let (down, low) = (self.down.floors(at), self.low.floors(at, peers));
+        Floors { up: self.up.floors(at), down: std::array::from_fn(|j| down[j].min(low[j])) }
     }
 
     pub(super) fn judge(&mut self, seen: &CallsSeen, at: &At, muted: bool, peers: Option<&Peers>) -> Judged {
@@ -191,27 +204,29 @@ impl<G: Grain> Flows<G> {
     }
 
     fn step(&mut self, calls: f64, denials: f64, rows: &[FlowRow], first: WindowId, context: &Context, peers: Option<&Peers>) -> Judged {
-        let seen = self.surprises(calls, denials, rows, context);
+        let seen = self.surprises(calls, denials, rows, context, true);
         self.judge(&seen, &At::new(first, context.window), peers)
     }
 
-    pub(super) fn surprises(&mut self, calls: f64, denials: f64, rows: &[FlowRow], context: &Context) -> FlowsSeen {
+    /// The surprises; with `lazy` those that can't matter are left at 0.
+    pub(super) fn surprises(&mut self, calls: f64, denials: f64, rows: &[FlowRow], context: &Context, lazy: bool) -> FlowsSeen {
         // Of a place, nothing here looks at more than the hour; so any first window will do.
         let (at, deployed) = (At::new(context.window, context.window), context.deployed);
+        let floors = |family: &Remembered<G, 3>| if lazy { family.floors(&at) } else { ALL };
         for row in rows {
             if let Some(flow @ None) = self.series.get_mut(row.series) {
                 *flow = Some(Box::new(Flow::new(context.window)));
             }
         }
-        let denials = self.denials.0.step((denials, calls), count::Nature::Share, &gate::DENIALS, &at, deployed);
+        let denials = self.denials.0.step((denials, calls), count::Nature::Share, &gate::DENIALS, &at, deployed, &floors(&self.denials.1));
         let mut series = [None; FLOWS_MAX];
         for (i, (seen, flow)) in series.iter_mut().zip(&mut self.series).enumerate() {
             let Some(flow) = flow else { continue };
             let row = rows.iter().find(|row| row.series == i).copied().unwrap_or_default();
             let (y, bytes) = (bounded(row.calls), bounded(row.bytes));
             *seen = Some((
-                flow.calls.0.step((y, calls), count::Nature::PerCall, &gate::FLOW, &at, deployed),
-                flow.bytes.0.step((bytes, y), value::Nature::Bytes, &gate::BYTES, &at, deployed),
+                flow.calls.0.step((y, calls), count::Nature::PerCall, &gate::FLOW, &at, deployed, &floors(&flow.calls.1)),
+                flow.bytes.0.step((bytes, y), value::Nature::Bytes, &gate::BYTES, &at, deployed, &floors(&flow.bytes.1)),
             ));
         }
         FlowsSeen { denials, series }

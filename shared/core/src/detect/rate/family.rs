@@ -8,13 +8,11 @@
 use super::at::At;
 use super::grain::{Cell, Grain, zeros};
 use super::peers::{PEER_DAYS, Peers};
-use super::ring::Ring;
+use super::ring::{LOW_SCORE, Ring};
 use super::{Family, Score, Seen};
 
 /// Windows in which low volume must have had a Slack score: this and four before.
 const LOW_WINDOWS: usize = 4;
-/// An ungated low score from which an entity counts for the account rule.
-const LOW_SCORE: f64 = 4.;
 /// Windows for which it counts: 6 hours.
 const LOW_AGE: u8 = 72;
 
@@ -83,6 +81,11 @@ impl<G: Grain, const N: usize> Remembered<G, N> {
         evidence.map(|evidence| Score { family: judging.family, digest, slack, evidence })
     }
 
+    /// The surprises up to which a window changes nothing here unless a gate holds.
+    pub(super) fn floors(&self, at: &At) -> [f64; N] {
+        std::array::from_fn(|j| self.rings[j].floor(at.day_ends()))
+    }
+
     /// The surprise of the one-window statistic in the last window.
     pub(super) fn last_one(&self) -> f64 {
         self.last_u.get()
@@ -118,6 +121,14 @@ pub(super) struct Low<G: Grain> {
 impl<G: Grain> Low<G> {
     pub(super) fn new() -> Low<G> {
         Low { rings: std::array::from_fn(|_| Ring::new()), age: LOW_AGE + 1 }
+    }
+
+    /// The surprises up to which a window changes nothing here.
+    pub(super) fn floors(&self, at: &At, peers: Option<&Peers>) -> [f64; 4] {
+        std::array::from_fn(|j| {
+            let ring = &self.rings[j];
+            ring.floor(at.day_ends()).min(ring.below_low(peers.and_then(|peers| peers.fit(Family::VolumeDown.kind() + j))))
+        })
     }
 
     /// Sees the surprises of one window, of which the first is already the lesser of two windows.

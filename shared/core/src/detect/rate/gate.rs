@@ -7,6 +7,8 @@
 #[derive(Clone, Copy)]
 pub(super) struct Gate {
     pub(super) factor: f64,
+    /// ln of the factor, where values are compared by logarithms.
+    pub(super) ln_factor: f64,
     pub(super) amount: f64,
     /// Counts: the least share of the calls. Values: the least calls.
     pub(super) least: f64,
@@ -29,8 +31,18 @@ impl Gates {
 }
 
 const fn gate(factor: f64, amount: f64, least: f64) -> Gate {
-    Gate { factor, amount, least }
+    Gate { factor, ln_factor: f64::NAN, amount, least }
 }
+
+/// A gate of values.
+const fn value(factor: f64, ln_factor: f64, amount: f64, least: f64) -> Gate {
+    Gate { factor, ln_factor, amount, least }
+}
+
+const LN_1_6: f64 = 0.470_003_629_245_735_6;
+const LN_1_8: f64 = 0.587_786_664_902_119_1;
+const LN_3: f64 = 1.098_612_288_668_109_8;
+const LN_4: f64 = 1.386_294_361_119_890_6;
 
 const fn gates(digest: Gate, slack: Gate) -> Gates {
     Gates { digest, slack: Some(slack) }
@@ -46,12 +58,12 @@ pub(super) const DENIALS: Gates = gates(gate(3., 5., 0.), gate(3., 10., 0.));
 pub(super) const FLOW: Gates = gates(gate(3., 100., 0.), gate(4., 200., 0.));
 pub(super) const LINES: Gates = gates(gate(3., 1000., 0.), gate(5., 2000., 0.));
 /// Milliseconds, with a number of calls.
-pub(super) const MEDIAN: Gates = gates(gate(1.6, 20., 20.), gate(1.8, 20., 50.));
+pub(super) const MEDIAN: Gates = gates(value(1.6, LN_1_6, 20., 20.), value(1.8, LN_1_8, 20., 50.));
 /// Tail latency is never worth a message of its own.
-pub(super) const TAIL: Gates = Gates { digest: gate(1.6, 20., 20.), slack: None };
+pub(super) const TAIL: Gates = Gates { digest: value(1.6, LN_1_6, 20., 20.), slack: None };
 /// Dollars a day.
-pub(super) const COST: Gates = gates(gate(1.6, 0.25, 20.), gate(1.8, 0.25, 50.));
+pub(super) const COST: Gates = gates(value(1.6, LN_1_6, 0.25, 20.), value(1.8, LN_1_8, 0.25, 50.));
 /// Bytes, with a number of flow calls.
-pub(super) const BYTES: Gates = gates(gate(3., 1e6, 20.), gate(4., 2e6, 20.));
+pub(super) const BYTES: Gates = gates(value(3., LN_3, 1e6, 20.), value(4., LN_4, 2e6, 20.));
 /// Calls a day, either way; a slow shift is never urgent.
-pub(super) const SLOW: Gates = Gates { digest: gate(1.8, 50., 0.), slack: None };
+pub(super) const SLOW: Gates = Gates { digest: value(1.8, LN_1_8, 50., 0.), slack: None };

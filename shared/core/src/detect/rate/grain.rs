@@ -21,8 +21,8 @@ pub(super) trait Grain: Copy + Debug + PartialEq {
     type Single: Cell;
     /// Sums of a season, which fade by a tenth or more a visit; not negative.
     type Sum: Cell;
-    /// Sums of offsets in natural logarithms, of either sign.
-    type Offset: Cell;
+    /// Sums of an hour of the day whose quotient is a rate or an offset; of either sign.
+    type Mean: Cell;
     /// Counts of a histogram, at most 30 days of windows.
     type Count: Cell;
     /// Surprises in a ring, 0 to [`LEVEL_MAX`].
@@ -39,7 +39,7 @@ pub(super) struct Stored;
 impl Grain for Stored {
     type Single = Single;
     type Sum = Sum;
-    type Offset = Offset;
+    type Mean = Mean;
     type Count = Count;
     type Level = Level;
 }
@@ -73,21 +73,17 @@ impl Cell for Sum {
     }
 }
 
-/// A float of a sign, 5 bits of exponent and 10 of mantissa: up to 2^14, to a part in 2,048 from 2^-17 on.
+/// A float of a sign, 8 bits of exponent and 15 of mantissa: the upper 24 bits of single precision.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Offset(pub(super) u16);
+pub(super) struct Mean(pub(super) f32);
 
-/// 2^109 and its inverse, likewise.
-const OFFSET_SCALE: (f32, f32) = (f32::from_bits((127 + 109) << 23), f32::from_bits((127 - 109) << 23));
-
-impl Cell for Offset {
-    fn of(value: f64) -> Offset {
-        let size = shorten((value.abs().min(16_380.) as f32) * OFFSET_SCALE.1, 0x7fff);
-        Offset(if value < 0. && size > 0 { size | 0x8000 } else { size })
+impl Cell for Mean {
+    fn of(value: f64) -> Mean {
+        let bits = Single::of(value).0.to_bits();
+        Mean(f32::from_bits((bits + 0x7f + (bits >> 8 & 1)) & !0xff))
     }
     fn get(self) -> f64 {
-        let size = f64::from(f32::from_bits(u32::from(self.0 & 0x7fff) << 13) * OFFSET_SCALE.0);
-        if self.0 & 0x8000 != 0 { -size } else { size }
+        f64::from(self.0)
     }
 }
 
@@ -132,7 +128,7 @@ pub(super) struct Exact;
 impl Grain for Exact {
     type Single = f64;
     type Sum = f64;
-    type Offset = f64;
+    type Mean = f64;
     type Count = f64;
     type Level = f64;
 }
@@ -168,10 +164,10 @@ mod tests {
             let kept = Sum::of(value).get();
             prop_assert!((kept - value).abs() <= value / 2048. + 6e-8, "{value} {kept}");
             prop_assert_eq!(Sum::of(kept), Sum::of(value));
-            let signed = (value * if sign { 1. } else { -1. }).clamp(-16_000., 16_000.);
-            let kept = Offset::of(signed).get();
-            prop_assert!((kept - signed).abs() <= signed.abs() / 2048. + 6e-8, "{signed} {kept}");
-            prop_assert_eq!(Offset::of(kept), Offset::of(signed));
+            let signed = value * if sign { 1. } else { -1. };
+            let kept = Mean::of(signed).get();
+            prop_assert!((kept - signed).abs() <= signed.abs() / 65_536., "{signed} {kept}");
+            prop_assert_eq!(Mean::of(kept), Mean::of(signed));
             prop_assert_eq!(Level::of(Level::of(value).get()), Level::of(value));
             prop_assert_eq!(Count::of(Count::of(value).get()), Count::of(value));
         }
@@ -181,10 +177,7 @@ mod tests {
     fn extremes_stay_numbers() {
         for value in [0., -1., f64::NAN, f64::INFINITY, 1e300, f64::MIN_POSITIVE] {
             assert!(Sum::of(value).get().is_finite() && Sum::of(value).get() >= 0., "{value}");
-            assert!(
-                Offset::of(value).get().is_finite() && Level::of(value).get().is_finite() && Count::of(value).get().is_finite(),
-                "{value}"
-            );
+            assert!(Level::of(value).get().is_finite() && Count::of(value).get().is_finite(), "{value}");
         }
     }
 }

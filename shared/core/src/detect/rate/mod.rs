@@ -46,16 +46,12 @@ pub const ROW_MAX: f64 = 1e12;
 struct HorizonOf {
     /// e^(-1/H), 0 for one window.
     fade: f64,
-    /// ln(1 + fade)
-    ln_scale: f64,
-    /// ln(8 (1 - fade))
-    ln_bin: f64,
 }
 
-const H1: HorizonOf = HorizonOf { fade: 0., ln_scale: 0., ln_bin: 0. };
-const H6: HorizonOf = HorizonOf { fade: 0.846_481_724_890_614_1, ln_scale: 0.613_282_058_099_637_4, ln_bin: 0.205_505_878_725_541_6 };
-const H36: HorizonOf = HorizonOf { fade: 0.972_604_477_116_348_3, ln_scale: 0.679_354_739_187_592_6, ln_bin: -1.517_934_136_665_624_5 };
-const H288: HorizonOf = HorizonOf { fade: 0.996_533_798_970_369_1, ln_scale: 0.691_412_576_488_972, ln_bin: -3.585_254_547_220_303_7 };
+const H1: HorizonOf = HorizonOf { fade: 0. };
+const H6: HorizonOf = HorizonOf { fade: 0.846_481_724_890_614_1 };
+const H36: HorizonOf = HorizonOf { fade: 0.972_604_477_116_348_3 };
+const H288: HorizonOf = HorizonOf { fade: 0.996_533_798_970_369_1 };
 /// Of the volume, beside H = 1.
 const HORIZONS_LONG: [HorizonOf; 3] = [H6, H36, H288];
 /// Of everything per call.

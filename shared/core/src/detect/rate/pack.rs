@@ -5,7 +5,7 @@
 //! Reading never trusts: lengths are those of the types, every number is checked to be one. There is deliberately no
 //! schema within a part; a part changes by a new version of the whole.
 
-use super::grain::{Count, Level, Offset, Single, Sum};
+use super::grain::{Count, Level, Mean, Single, Sum};
 
 /// Why stored bytes are no state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -96,6 +96,15 @@ impl Packed for Single {
     }
 }
 
+impl Packed for Mean {
+    fn pack(&mut self, io: &mut Pack) -> Result<(), Malformed> {
+        let [_, a, b, c] = self.0.to_le_bytes();
+        let [a, b, c] = io.bytes([a, b, c])?;
+        self.0 = f32::from_le_bytes([0, a, b, c]);
+        if self.0.is_finite() { Ok(()) } else { Err(Malformed::OutOfRange) }
+    }
+}
+
 macro_rules! packed_in_16_bits {
     ($($cell:ident),*) => {$(
         impl Packed for $cell {
@@ -107,4 +116,4 @@ macro_rules! packed_in_16_bits {
     )*};
 }
 // Every pattern of these is a number within its range.
-packed_in_16_bits!(Sum, Offset, Count, Level);
+packed_in_16_bits!(Sum, Count, Level);

@@ -15,12 +15,17 @@ const WARM_DAYS: u32 = 2;
 /// Nats that a surprise loses where no fit is known: a day has 288 windows, and e^6 is 403.
 const UNFITTED: f64 = 6.;
 
+/// An ungated low score from which an entity counts for the account rule.
+pub(super) const LOW_SCORE: f64 = 4.;
+
 /// A fitted tail of daily maxima.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Fit {
     median: f64,
     shape: f64,
     scale: f64,
+    /// A surprise whose score is surely below [`LOW_SCORE`].
+    below_low: f64,
 }
 
 impl Fit {
@@ -34,7 +39,9 @@ impl Fit {
             over += 1.;
             sum += v - median;
         }
-        Some(Fit { median, shape: over + 6., scale: sum + 3. })
+        let (shape, scale) = (over + 6., sum + 3.);
+        let below_low = (median + scale * libm::expm1((LOW_SCORE - std::f64::consts::LN_2) / shape)) * (1. - 1e-9);
+        Some(Fit { median, shape, scale, below_low })
     }
 
     /// ln of the return period in days.
@@ -63,6 +70,12 @@ impl<G: Grain> Ring<G> {
         Ring { days: zeros(), len: 0, at: 0, today: G::Level::default(), fit: None }
     }
 
+    /// The surprise up to which this window changes nothing here; none in the last window of a day, which the first of
+    /// the next day looks back at.
+    pub(super) fn floor(&self, day_ends: bool) -> f64 {
+        if day_ends { f64::NEG_INFINITY } else { self.today.get() }
+    }
+
     pub(super) fn see(&mut self, u: f64) {
         if u > self.today.get() {
             self.today = G::Level::of(u);
@@ -76,6 +89,11 @@ impl<G: Grain> Ring<G> {
             None if day >= 1 => (u - UNFITTED).max(0.),
             None => 0.,
         }
+    }
+
+    /// A surprise whose score is surely below [`LOW_SCORE`].
+    pub(super) fn below_low(&self, peers: Option<Fit>) -> f64 {
+        self.fit.or(peers).map_or(LOW_SCORE + UNFITTED - 1e-6, |fit| fit.below_low)
     }
 
     /// Ends a day, `day` counted from that of the first window, and hands out its maximum.

@@ -68,7 +68,7 @@ impl<G: Grain> Slow<G> {
         }
         self.week[i] = self.today;
         let last = self.last_week();
-        if self.days % 7 == 0 {
+        if self.days.is_multiple_of(7) {
             self.close_week(last);
         }
         (self.now, self.held) = (zeros(), false);
@@ -102,7 +102,7 @@ impl<G: Grain> Slow<G> {
         let [week, week_n, day, day_n] = self.variance.map(Cell::get);
         let v = ((week + 0.03) / (week_n + 3.)).max(day / (day_n + 1.) / 7.);
         let z = q / (1.5 * v + (0.06 * age) * (0.06 * age) + 1. / (7. * last.min(reference) + 1.)).sqrt();
-        self.held = q >= libm::log(SLOW.digest.factor) && (last - reference).abs() >= SLOW.digest.amount;
+        self.held = q >= SLOW.digest.ln_factor && (last - reference).abs() >= SLOW.digest.amount;
         self.now = [(-ln_upper_tail(z)).min(138.), last, reference].map(G::Single::of);
     }
 }

@@ -7,7 +7,7 @@
 use super::at::{At, DAY};
 use super::gate::Gates;
 use super::grain::{Cell, Grain, update, zeros};
-use super::tail::surprise;
+use super::tail::{surprise, surprise_most};
 use super::{HORIZONS_SHORT, Seen};
 
 const SLOW_FADE: f64 = 0.9984;
@@ -48,8 +48,8 @@ pub(super) struct PerCallValue<G: Grain> {
     pub(super) slow_n: G::Single,
     pub(super) fast: G::Single,
     pub(super) fast_n: G::Single,
-    pub(super) hour: [G::Offset; 24],
-    pub(super) hour_n: [G::Sum; 24],
+    pub(super) hour: [G::Mean; 24],
+    pub(super) hour_n: [G::Mean; 24],
     /// Sums of 1, x, x^2, e^2, e^2 x with x = 1/calls.
     pub(super) regression: [G::Single; 5],
     pub(super) horizons: [Horizon<G>; 2],
@@ -70,7 +70,7 @@ struct Deviation {
     e1: f64,
     sd: f64,
     z1: f64,
-    /// exp(base)
+    /// exp(base), where it is added up; else 0.
     expected: f64,
 }
 
@@ -91,7 +91,15 @@ impl<G: Grain> PerCallValue<G> {
     }
 
     /// Judges a value of n calls of one window and learns it: the surprises for H = 1, 6, 36.
-    pub(super) fn step(&mut self, (value, n): (f64, f64), nature: Nature, gates: &Gates, at: &At, deployed: bool) -> [Seen; 3] {
+    pub(super) fn step(
+        &mut self,
+        (value, n): (f64, f64),
+        nature: Nature,
+        gates: &Gates,
+        at: &At,
+        deployed: bool,
+        floors: &[f64; 3],
+    ) -> [Seen; 3] {
         self.since_deploy = if deployed { 0 } else { self.since_deploy.saturating_add(1).min(DEPLOY_WINDOWS) };
         if deployed {
             self.doubt();
@@ -100,8 +108,8 @@ impl<G: Grain> PerCallValue<G> {
             return [Seen::default(); 3];
         }
         let seen = self.deviation((value, n), nature, at);
-        let one = self.one_window(&seen, nature, gates);
-        let mut out = [one, self.step_horizon(0, &seen, nature, gates), self.step_horizon(1, &seen, nature, gates)];
+        let one = one_window(&seen, nature, gates, floors[0]);
+        let mut out = [one, self.step_horizon(0, &seen, nature, gates, floors[1]), self.step_horizon(1, &seen, nature, gates, floors[2])];
         if self.since_deploy < DEPLOY_WINDOWS && nature == Nature::Duration {
             out.iter_mut().for_each(|s| s.u = 0.);
         }
@@ -133,25 +141,12 @@ impl<G: Grain> PerCallValue<G> {
         let e = ln_value - base;
         let e1 = e.min(ln_value - fast);
         let sd = self.sd(1. / n);
-        Deviation { value, n, ln_value, slow, base, e, e1, sd, z1: e1 / sd, expected: libm::exp(base) }
-    }
-
-    fn one_window(&self, seen: &Deviation, nature: Nature, gates: &Gates) -> Seen {
-        let (observed, expected) = match nature {
-            Nature::Duration => (seen.value, seen.expected),
-            Nature::Dollars | Nature::Bytes => (seen.value, seen.n * seen.expected),
-        };
-        let amount = match nature {
-            Nature::Duration => beyond(seen.expected, seen.e1),
-            Nature::Dollars => (observed - expected) * f64::from(DAY),
-            Nature::Bytes => observed - expected,
-        };
-        let held = gates.hold(|g| seen.e1 >= libm::log(g.factor) && amount >= g.amount && seen.n >= g.least);
-        Seen::new(surprise(seen.z1), held, observed, expected)
+        let expected = if nature == Nature::Duration { 0. } else { libm::exp(base) };
+        Deviation { value, n, ln_value, slow, base, e, e1, sd, z1: e1 / sd, expected }
     }
 
     /// H = 6, 36: the mean z of the windows with calls, over its learnt spread.
-    fn step_horizon(&mut self, j: usize, seen: &Deviation, nature: Nature, gates: &Gates) -> Seen {
+    fn step_horizon(&mut self, j: usize, seen: &Deviation, nature: Nature, gates: &Gates, floor: f64) -> Seen {
         let (fade, duration) = (HORIZONS_SHORT[j + 1].fade, nature == Nature::Duration);
         let horizon = &mut self.horizons[j];
         let (value, expected) = if duration { (seen.e, 1.) } else { (seen.value, seen.n * seen.expected) };
@@ -169,15 +164,22 @@ impl<G: Grain> PerCallValue<G> {
         }
         update(&mut horizon.spread, |v| v * 0.9998 + (mean * mean).min(9. * variance));
         update(&mut horizon.spread_n, |v| v * 0.9998 + 1.);
-        let e = if duration { value / expected } else { libm::log(value.max(1e-12) / expected.max(1e-12)) };
-        let amount = match nature {
-            Nature::Duration => beyond(seen.expected, e),
-            Nature::Dollars => (value - expected) * (1. - fade) * f64::from(DAY),
-            Nature::Bytes => value - expected,
+        let n = horizon.n.get();
+        let held = gates.hold(|g| {
+            let off = if duration { value / expected >= g.ln_factor } else { value.max(1e-12) >= g.factor * expected.max(1e-12) };
+            off && n >= g.least
+                && g.amount
+                    <= match nature {
+                        Nature::Duration => beyond(seen.base, value / expected),
+                        Nature::Dollars => (value - expected) * (1. - fade) * f64::from(DAY),
+                        Nature::Bytes => value - expected,
+                    }
+        });
+        let numbers = match held.0 && duration {
+            true => (libm::exp(seen.base + value / expected), libm::exp(seen.base)),
+            false => (value, expected),
         };
-        let held = gates.hold(|g| e >= libm::log(g.factor) && amount >= g.amount && horizon.n.get() >= g.least);
-        let (observed, expected) = if duration { (seen.expected + beyond(seen.expected, e), seen.expected) } else { (value, expected) };
-        Seen::new(surprise(z), held, observed, expected)
+        Seen::new(surprise_above(floor, z, held.0), held, numbers.0, numbers.1)
     }
 
     fn learn(&mut self, seen: &Deviation, at: &At) {
@@ -210,7 +212,32 @@ impl<G: Grain> PerCallValue<G> {
     }
 }
 
-/// How far a value e above `expected` (in logarithms) lies beyond it.
-fn beyond(expected: f64, e: f64) -> f64 {
-    expected * (libm::exp(e.min(20.)) - 1.)
+/// H = 1.
+fn one_window(seen: &Deviation, nature: Nature, gates: &Gates, floor: f64) -> Seen {
+    let (observed, expected) = match nature {
+        Nature::Duration => (seen.value, 0.),
+        Nature::Dollars | Nature::Bytes => (seen.value, seen.n * seen.expected),
+    };
+    let held = gates.hold(|g| {
+        seen.e1 >= g.ln_factor
+            && seen.n >= g.least
+            && g.amount
+                <= match nature {
+                    Nature::Duration => beyond(seen.base, seen.e1),
+                    Nature::Dollars => (observed - expected) * f64::from(DAY),
+                    Nature::Bytes => observed - expected,
+                }
+    });
+    let expected = if held.0 && nature == Nature::Duration { libm::exp(seen.base) } else { expected };
+    Seen::new(surprise_above(floor, seen.z1, held.0), held, observed, expected)
+}
+
+/// The surprise of z; 0 where it can't exceed the floor and the gate does not hold.
+fn surprise_above(floor: f64, z: f64, held: bool) -> f64 {
+    if z <= 0. || !held && surprise_most(z * z) <= floor { 0. } else { surprise(z) }
+}
+
+/// How far a value lies beyond exp(base) if its logarithm lies e above.
+fn beyond(base: f64, e: f64) -> f64 {
+    libm::exp(base) * (libm::exp(e.min(20.)) - 1.)
 }

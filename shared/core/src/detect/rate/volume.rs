@@ -5,10 +5,10 @@
 //! stand in `DETECTION.md`, "Counts: mixture of experts, tails, horizons, calibration". The mixture is deliberately not
 //! trained: weights follow the likelihood, all constants are fixed.
 
-use super::at::{At, geometric};
+use super::at::{At, DAY, HOUR, geometric};
 use super::gate::{VOLUME_DOWN, VOLUME_UP};
 use super::grain::{Cell, Grain, update, zeros};
-use super::tail::{Negative, surprise_of, upper_tail};
+use super::tail::{Negative, count_z2_most, surprise_most, surprise_of, upper_tail};
 use super::{HORIZONS_LONG, Seen};
 
 const WEEK_FADE: f64 = 0.8;
@@ -17,6 +17,8 @@ const SLOT_OF_DAY_FADE: f64 = 0.9;
 const SLOT_OF_HOUR_FADE: f64 = 0.98;
 const ALL_FADE: f64 = 0.99983;
 const EWMA_FADE: f64 = 0.84;
+/// Windows after which the weight of that mean is what it will be for ever, to the last bit but one.
+const EWMA_LONG: u32 = 255;
 /// Half-life of 3 hours, and 4 days.
 const GAIN_FADE: f64 = 0.981;
 const GAIN_LONG_FADE: f64 = 0.9994;
@@ -54,6 +56,9 @@ pub(super) struct Volume<G: Grain> {
     pub(super) slot_of_day: [G::Sum; 288],
     pub(super) slot_of_hour: [G::Single; 12],
     pub(super) all: G::Single,
+    /// Windows folded into `all`, and into each slot of the hour.
+    pub(super) all_n: G::Single,
+    pub(super) slot_of_hour_n: G::Single,
     pub(super) gain: Gain<G>,
     pub(super) gain_long: Gain<G>,
     pub(super) ewma: G::Single,
@@ -81,22 +86,18 @@ struct Expected {
     shifted: bool,
 }
 
-/// The value of a window with the logarithms that all experts share.
+/// The value of a window.
 struct Value {
     x: f64,
     ln_x: f64,
-    ln_below: f64,
-    ln_above: f64,
     bin: usize,
 }
 
-impl Value {
-    fn new(x: f64) -> Value {
-        let ln_x = if x > 0. { libm::log(x) } else { 0. };
-        let ln_below = if x > 1. { libm::log(x - 0.5) } else { 0. };
-        let ln_above = if x > 0. { libm::log(x + 0.5) } else { 0. };
-        Value { x, ln_x, ln_below, ln_above, bin: bin(x, ln_x) }
-    }
+/// Surprises up to which nothing changes: no ring would rise, no low score be reached. Where a gate does not hold
+/// either, a surprise that can't exceed its floor is not computed and counts as 0.
+pub(super) struct Floors {
+    pub(super) up: [f64; 4],
+    pub(super) down: [f64; 4],
 }
 
 impl<G: Grain> Volume<G> {
@@ -117,6 +118,8 @@ impl<G: Grain> Volume<G> {
             slot_of_day: zeros(),
             slot_of_hour: zeros(),
             all: zero,
+            all_n: zero,
+            slot_of_hour_n: zero,
             gain,
             gain_long: gain,
             ewma: zero,
@@ -131,15 +134,15 @@ impl<G: Grain> Volume<G> {
     }
 
     /// Judges x calls of one window and learns them: the surprises upward and downward for H = 1, 6, 36, 288.
-    pub(super) fn step(&mut self, x: f64, at: &At, shifted: bool) -> ([Seen; 4], [Seen; 4]) {
-        let value = Value::new(x);
+    pub(super) fn step(&mut self, x: f64, at: &At, shifted: bool, floors: &Floors) -> ([Seen; 4], [Seen; 4]) {
+        let value = Value { x, ln_x: if x > 0. { libm::log(x) } else { 0. }, bin: bin(x) };
         let expected = self.expect(at, shifted);
         let experts: [Negative; EXPERTS] = std::array::from_fn(|i| Negative::new(expected.experts[i], expected.phi[i]));
-        let (up, down) = self.judge_window(&value, &expected, &experts);
+        let (up, down) = self.judge_window(&value, &expected, &experts, floors);
         let mut ups = [up, Seen::default(), Seen::default(), Seen::default()];
         let mut downs = [down, Seen::default(), Seen::default(), Seen::default()];
         for j in 0..HORIZONS_LONG.len() {
-            (ups[j + 1], downs[j + 1]) = self.step_horizon(j, x, &expected);
+            (ups[j + 1], downs[j + 1]) = self.step_horizon(j, x, &expected, floors);
         }
         self.learn(&value, &expected, &experts, at);
         (ups, downs)
@@ -147,7 +150,7 @@ impl<G: Grain> Volume<G> {
 
     /// Mean calls of one window of the hour of the week, shrunk to the hour of the day and that to the overall mean.
     fn season(&self, at: &At, shifted: bool) -> (f64, f64, f64) {
-        let mean = (self.all.get() + 0.05) / (geometric(ALL_FADE, at.age) + 1.);
+        let mean = (self.all.get() + 0.05) / (self.all_n.get() + 1.);
         let (own, other) = hours_of_day(at);
         let (own_n, other_n) = at.visits_of_day(DAY_FADE);
         let k = pseudo_windows(mean);
@@ -167,11 +170,11 @@ impl<G: Grain> Volume<G> {
         let (season, most, least) = self.season(at, shifted);
         let gain = (self.gain.calls.get() + 2.) / (self.gain.season.get() + 2.);
         let gain_long = (self.gain_long.calls.get() + 10.) / (self.gain_long.season.get() + 10.);
-        let slot_of_day_n = geometric(SLOT_OF_DAY_FADE, at.age / super::at::DAY);
-        let slot_of_hour_n = geometric(SLOT_OF_HOUR_FADE, at.age / super::at::HOUR);
+        let slot_of_day_n = geometric(SLOT_OF_DAY_FADE, at.age / DAY);
+        let slot_of_hour_n = self.slot_of_hour_n.get();
         let experts = [
             season * gain,
-            (self.ewma.get() + 0.2 * season) / (geometric(EWMA_FADE, at.age) + 0.2),
+            (self.ewma.get() + 0.2 * season) / (geometric(EWMA_FADE, at.age.min(EWMA_LONG)) + 0.2),
             (self.slot_of_day[at.slot_of_day].get() + 0.3 * season) / (slot_of_day_n + 0.3),
             (self.slot_of_hour[at.slot_of_hour].get() + 0.3 * season) / (slot_of_hour_n + 0.3),
         ];
@@ -191,30 +194,27 @@ impl<G: Grain> Volume<G> {
     }
 
     /// H = 1: the mixture's tails, upward and downward.
-    fn judge_window(&self, value: &Value, expected: &Expected, experts: &[Negative; EXPERTS]) -> (Seen, Seen) {
+    fn judge_window(&self, value: &Value, expected: &Expected, experts: &[Negative; EXPERTS], floors: &Floors) -> (Seen, Seen) {
         let (x, share) = (value.x, self.shares());
-        let (mut up, mut down, mut weighted) = (0., 0., 0.);
-        for i in 0..EXPERTS {
-            let (m, phi) = (expected.experts[i], expected.phi[i]);
-            let (mut above, mut below) = (experts[i], experts[i]);
-            if expected.shifted {
-                above = Negative::new(m.max(expected.most * expected.gain), phi);
-                below = Negative::new(m.min(expected.least * expected.gain), phi);
-            }
-            up += share[i] * above.p_upper(x, value.ln_below);
-            down += share[i] * below.p_lower(x, value.ln_above);
-            weighted += share[i] * m;
+        let sums = (0..EXPERTS).fold((0., 0.), |(m, all), i| (m + share[i] * expected.experts[i], all + share[i]));
+        let weighted = sums.0 / sums.1;
+        let (mut up, mut down) = (upward(0., x, weighted.max(expected.experts[0])), downward(0., x, weighted));
+        let (most_up, most_down) = surprises_most(x, &share, expected, experts);
+        if x > 0. && (up.digest || most_up > floors.up[0]) {
+            let ln_below = if x > 1. { libm::log(x - 0.5) } else { 0. };
+            let p = mixed(&share, expected, experts, |m| m.max(expected.most * expected.gain), |expert| expert.p_upper(x, ln_below));
+            up.u = surprise_of(p + share[EXPERTS] * self.histogram.tails(value.bin).0);
         }
-        weighted /= share[..EXPERTS].iter().sum::<f64>();
-        let (tail_up, tail_down) = self.histogram.tails(value.bin);
-        up += share[EXPERTS] * tail_up;
-        down += (share[EXPERTS] - SHARE_LEAST + 1e-5) * tail_down;
-        let u = if x > 0. { surprise_of(up) } else { 0. };
-        (upward(u, x, weighted.max(expected.experts[0])), downward(surprise_of(down), x, weighted))
+        if down.digest || most_down > floors.down[0] {
+            let ln_above = if x > 0. { libm::log(x + 0.5) } else { 0. };
+            let p = mixed(&share, expected, experts, |m| m.min(expected.least * expected.gain), |expert| expert.p_lower(x, ln_above));
+            down.u = surprise_of(p + (share[EXPERTS] - SHARE_LEAST + 1e-5) * self.histogram.tails(value.bin).1);
+        }
+        (up, down)
     }
 
     /// H = 6, 36, 288: faded sums of what came against those of the season, with its gain.
-    fn step_horizon(&mut self, j: usize, x: f64, expected: &Expected) -> (Seen, Seen) {
+    fn step_horizon(&mut self, j: usize, x: f64, expected: &Expected, floors: &Floors) -> (Seen, Seen) {
         let (fade, short) = (HORIZONS_LONG[j].fade, j == 0);
         let c = 1. + fade;
         let rate = if short { expected.experts[0] } else { expected.season * expected.gain_long };
@@ -223,31 +223,49 @@ impl<G: Grain> Volume<G> {
         update(&mut horizon.m, |m| fade * m + rate);
         update(&mut horizon.most, |m| fade * m + rate * expected.most / expected.season);
         update(&mut horizon.least, |m| fade * m + rate * expected.least / expected.season);
+        let (y, m) = (horizon.y.get(), horizon.m.get());
+        let (mut m_up, mut m_down) = (m, m);
+        if short {
+            update(&mut self.m6_long, |m| fade * m + expected.season * expected.gain_long);
+            let m6 = self.m6_long.get();
+            (m_up, m_down) = (m.max(m6), m.min(m6));
+        }
+        let bin_y = bin(8. * y * (1. - fade));
+        let (mut up, mut down) = (upward(0., y, m_up), downward(0., y, m_down));
+        // The other means below only draw z nearer to 0, so this one bounds it.
+        let most = surprise_most(count_z2_most(c * y, c * m, self.phi_long(j)));
+        let needed = if y > m { up.digest || most > floors.up[j + 1] } else { down.digest || most > floors.down[j + 1] };
+        if needed {
+            let (z, tails) = (self.z_long(j), self.histograms_long[j].tails(bin_y));
+            up.u = if z > 0. { surprise_of(upper_tail(z) + 0.005 * tails.0) } else { 0. };
+            down.u = if z < 0. { surprise_of(upper_tail(-z) + 1e-5 * tails.1) } else { 0. };
+        }
+        self.histograms_long[j].add(bin_y);
+        (up, down)
+    }
+
+    fn phi_long(&self, j: usize) -> f64 {
+        (self.horizons[j].phi_sum.get() / self.horizons[j].phi_weight.get()).max(1e-4)
+    }
+
+    /// z of a longer horizon: of what a shifted clock allows, and for H = 6 of both gains, the nearest to 0.
+    fn z_long(&self, j: usize) -> f64 {
+        let (c, horizon, phi) = (1. + HORIZONS_LONG[j].fade, &self.horizons[j], self.phi_long(j));
         let (y, m, most, least) = (horizon.y.get(), horizon.m.get(), horizon.most.get(), horizon.least.get());
-        let phi = (horizon.phi_sum.get() / horizon.phi_weight.get()).max(1e-4);
-        let ln_y = if y > 0. { libm::log(y) } else { 0. };
-        let z_of = |m: f64| Negative::new(c * m, phi).z(c * y, ln_y + HORIZONS_LONG[j].ln_scale);
+        let ln_cy = if y > 0. { libm::log(c * y) } else { 0. };
+        let z_of = |m: f64| Negative::new(c * m, phi).z(c * y, ln_cy);
         let mut z = if c * m > 1e-3 || y > 0. { z_of(m) } else { 0. };
         if z > 0. && most > m {
             z = z_of(most).max(0.);
         } else if z < 0. && least < m {
             z = z_of(least).min(0.);
         }
-        let (mut m_up, mut m_down) = (m, m);
-        if short {
-            update(&mut self.m6_long, |m| fade * m + expected.season * expected.gain_long);
-            let m6 = self.m6_long.get();
-            let other = if m6 > 1e-3 || y > 0. { z_of(m6) } else { 0. };
-            z = if z > 0. { z.min(other).max(0.) } else { z.max(other).min(0.) };
-            (m_up, m_down) = (m.max(m6), m.min(m6));
+        if j > 0 {
+            return z;
         }
-        let bin_y = bin(8. * y * (1. - fade), ln_y + HORIZONS_LONG[j].ln_bin);
-        let histogram = &mut self.histograms_long[j];
-        let (tail_up, tail_down) = histogram.tails(bin_y);
-        histogram.add(bin_y);
-        let up = if z > 0. { surprise_of(upper_tail(z) + 0.005 * tail_up) } else { 0. };
-        let down = if z < 0. { surprise_of(upper_tail(-z) + 1e-5 * tail_down) } else { 0. };
-        (upward(up, y, m_up), downward(down, y, m_down))
+        let m6 = self.m6_long.get();
+        let other = if m6 > 1e-3 || y > 0. { z_of(m6) } else { 0. };
+        if z > 0. { z.min(other).max(0.) } else { z.max(other).min(0.) }
     }
 
     fn learn(&mut self, value: &Value, expected: &Expected, experts: &[Negative; EXPERTS], at: &At) {
@@ -262,6 +280,10 @@ impl<G: Grain> Volume<G> {
         let (own, _) = hours_of_day(at);
         let new_visit = at.slot_of_hour == 0;
         update(&mut self.all, |v| v * ALL_FADE + clipped);
+        update(&mut self.all_n, |v| v * ALL_FADE + 1.);
+        if (at.age + 1).is_multiple_of(HOUR) {
+            update(&mut self.slot_of_hour_n, |v| v * SLOT_OF_HOUR_FADE + 1.);
+        }
         update(&mut self.hour_of_week[at.hour_of_week], |v| if new_visit { v * WEEK_FADE + clipped } else { v + clipped });
         update(&mut self.hour_of_day[own], |v| if new_visit { v * DAY_FADE + clipped } else { v + clipped });
         update(&mut self.slot_of_day[at.slot_of_day], |v| SLOT_OF_DAY_FADE * v + x);
@@ -303,6 +325,47 @@ impl<G: Grain> Volume<G> {
     }
 }
 
+/// The experts' tails, mixed; a shifted clock moves their means.
+fn mixed(
+    share: &[f64; EXPERTS + 1],
+    expected: &Expected,
+    experts: &[Negative; EXPERTS],
+    moved: impl Fn(f64) -> f64,
+    tail: impl Fn(&Negative) -> f64,
+) -> f64 {
+    let of = |i: usize| match expected.shifted {
+        true => tail(&Negative::new(moved(expected.experts[i]), expected.phi[i])),
+        false => tail(&experts[i]),
+    };
+    (0..EXPERTS).map(|i| share[i] * of(i)).sum()
+}
+
+/// Bounds on the surprises upward and downward, by one expert alone: the sum of the mixture is at least its part.
+fn surprises_most(x: f64, share: &[f64; EXPERTS + 1], expected: &Expected, experts: &[Negative; EXPERTS]) -> (f64, f64) {
+    let heaviest = (1..EXPERTS).fold(0, |best, i| if share[i] > share[best] { i } else { best });
+    let (m, phi) = (expected.experts[heaviest], expected.phi[heaviest]);
+    // -ln of the share, from above.
+    let lost = match share[heaviest] {
+        w if w >= 0.5 => 0.7,
+        w if w >= 0.2 => 1.61,
+        _ => return (f64::INFINITY, f64::INFINITY),
+    };
+    if expected.shifted {
+        return (f64::INFINITY, f64::INFINITY);
+    }
+    let up = match x {
+        x if x <= 1. => f64::INFINITY,
+        x if x - 0.5 <= m => std::f64::consts::LN_2,
+        x => surprise_most(count_z2_most(x - 0.5, m, phi)),
+    };
+    let down = match x {
+        x if x <= 0. => -experts[heaviest].ln_p0(),
+        x if x + 0.5 >= m => std::f64::consts::LN_2,
+        x => surprise_most(count_z2_most(x + 0.5, m, phi)),
+    };
+    (up + lost, down + lost)
+}
+
 fn hours_of_day(at: &At) -> (usize, usize) {
     let offset = if at.weekend { 24 } else { 0 };
     (offset + at.hour_of_day, 24 - offset + at.hour_of_day)
@@ -337,9 +400,19 @@ const WIDTHS: [f64; BINS] = {
     widths
 };
 
-/// The bin of x: 0 to 3, then half octaves. `ln_x` is looked at from 4 on.
-fn bin(x: f64, ln_x: f64) -> usize {
-    if x < 4. { x as usize } else { (4 + (2. * (ln_x / std::f64::consts::LN_2 - 2.) + 1e-9) as usize).min(BINS - 1) }
+/// Where half octaves begin: sqrt 2 and 2, less a hair, so that a rounded power of 2 is one.
+const HALF_OCTAVES: [f64; 2] = [1.414_213_561_882_966, 1.999_999_999_306_852_7];
+
+/// The bin of x: 0 to 3, then half octaves, 4 + floor(2 log2(x/4)), read off the float's exponent.
+fn bin(x: f64) -> usize {
+    if x < 4. {
+        return x as usize;
+    }
+    let bits = x.to_bits();
+    let exponent = ((bits >> 52) as usize).saturating_sub(1023 + 2);
+    let mantissa = f64::from_bits(bits & ((1 << 52) - 1) | 1023 << 52);
+    let halves = HALF_OCTAVES.iter().filter(|start| mantissa >= **start).count();
+    (4 + 2 * exponent + halves).min(BINS - 1)
 }
 
 /// How often each size was seen, in 64 bins.

@@ -1,0 +1,251 @@
+//! Windows → findings → incidents: load, decide in core, commit.
+//!
+//! Windows are judged in order of time. What is known (accounts, baselines, open incidents) is held here while it is
+//! needed and written by [`Evaluator::checkpoint`], all of it as of one window: a process that is killed in between finds
+//! the last checkpoint and judges the windows since then again, with the same end. A batch that comes for a window already
+//! judged is late: its new flows are still told and learnt, its counts are not. There is deliberately no clock here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use outflow_core::account::{Account, Judgement, Judging};
+use outflow_core::baseline::{Baseline, HOUR};
+use outflow_core::batch::{Batch, Row};
+use outflow_core::config::Config;
+use outflow_core::detect::Finding;
+use outflow_core::directory::Directory;
+use outflow_core::entity::Entity;
+use outflow_core::facts::fold;
+use outflow_core::incident::{Incident, join, resolve};
+use outflow_core::observe::Class;
+use outflow_core::time::WindowId;
+use outflow_core::window::{Window, unite};
+
+use crate::keys;
+use crate::store::{COMMIT_WRITES_MAX, Expect, Item, Key, Store, StoreError, Write};
+
+/// Items of one request for a list.
+const LIST_LIMIT: usize = 1000;
+
+/// One account with everything that its windows are judged with.
+struct Judged {
+    account: Account,
+    baselines: BTreeMap<Entity, Baseline>,
+    open: Vec<Incident>,
+    /// Silence was judged up to this window.
+    swept: WindowId,
+}
+
+/// Judges windows over a store.
+pub struct Evaluator<'s, S> {
+    store: &'s S,
+    config: Config,
+    accounts: BTreeMap<String, Judged>,
+    /// Who is who.
+    pub directory: Directory,
+    /// Incidents opened or changed by this evaluator, in their last state.
+    pub changed: BTreeMap<String, Incident>,
+    /// First sights of the first day, with their account.
+    pub sights: Vec<(String, Finding)>,
+    /// Records that turned out to be there more than once.
+    pub duplicates: u64,
+    /// Observations judged, each once.
+    pub observations: u64,
+    done: Vec<Write>,
+}
+
+impl<'s, S: Store> Evaluator<'s, S> {
+    /// Loads what was learnt.
+    pub async fn load(store: &'s S, config: &Config) -> Result<Evaluator<'s, S>, StoreError> {
+        let mut accounts = BTreeMap::new();
+        for (key, item) in list(store, keys::ACCOUNTS).await? {
+            let account = Account::decode(&item.bytes).ok_or_else(|| StoreError::Corrupt { key: key.clone() })?;
+            let mut baselines = BTreeMap::new();
+            for (key, item) in list(store, &keys::baselines(&key.sort)).await? {
+                let baseline = Baseline::decode(&item.bytes).zip(keys::baseline_entity(&key));
+                let (baseline, entity) = baseline.ok_or(StoreError::Corrupt { key })?;
+                baselines.insert(entity, baseline);
+            }
+            let swept = account.last();
+            accounts.insert(key.sort, Judged { account, baselines, open: Vec::new(), swept });
+        }
+        for (key, item) in list(store, keys::INCIDENTS).await? {
+            let incident: Incident = serde_json::from_slice(&item.bytes).map_err(|_| StoreError::Corrupt { key })?;
+            if let Some(judged) = accounts.get_mut(&incident.account).filter(|_| !incident.resolved) {
+                judged.open.push(incident);
+            }
+        }
+        let directory = match store.load(&keys::directory()).await? {
+            None => Directory::default(),
+            Some(Item { bytes, .. }) => minicbor::decode(&bytes).map_err(|_| StoreError::Corrupt { key: keys::directory() })?,
+        };
+        let (changed, sights, done) = (BTreeMap::new(), Vec::new(), Vec::new());
+        Ok(Evaluator { store, config: config.clone(), accounts, directory, changed, sights, duplicates: 0, observations: 0, done })
+    }
+
+    /// Judges one window: all of it, or where it was judged before what came late. `learn_only`: nothing is told.
+    pub async fn window(&mut self, window: WindowId, learn_only: bool, keep: bool) -> Result<(), StoreError> {
+        let mut content = Window::default();
+        for class in [Class::Logs, Class::Trail] {
+            content.add(self.unite(Some(window), class, keep).await?);
+        }
+        self.done.push(Write::Delete { key: keys::pending(window) });
+        let config = self.config.clone();
+        let judging = Judging { window, config: &config, learn_only };
+        self.sweep(window, &judging);
+        let facts = fold(window, &content, &mut self.directory);
+        for (id, facts) in facts {
+            let judged = self.accounts.entry(id.clone()).or_insert_with(|| Judged {
+                account: Account::new(window),
+                baselines: BTreeMap::new(),
+                open: Vec::new(),
+                swept: window,
+            });
+            for entity in facts.entities.keys() {
+                judged.baselines.entry(entity.clone()).or_insert_with(|| Baseline::new(window));
+            }
+            let mut said = judged.account.judge(&judging, &facts, &self.directory, &mut judged.baselines);
+            self.sights.extend(said.sights.drain(..).map(|s| (id.clone(), s)));
+            let opened = join(&mut judged.open, &id, said);
+            note(&mut self.changed, judged, &opened);
+        }
+        self.settle(window);
+        Ok(())
+    }
+
+    /// Judges silence hour by hour up to `window`, of entities that could be missed.
+    fn sweep(&mut self, window: WindowId, judging: &Judging<'_>) {
+        for (id, judged) in &mut self.accounts {
+            let end = judged.account.quiet_until(window);
+            let mut hour = WindowId((judged.swept.0 / HOUR + 1) * HOUR);
+            while hour <= end {
+                sweep_to(id, judged, hour, judging, &mut self.changed);
+                hour = WindowId(hour.0 + HOUR);
+            }
+        }
+    }
+
+    /// After the last window: silence up to the last record of each account.
+    pub fn finish(&mut self, learn_only: bool) {
+        let config = self.config.clone();
+        for (id, judged) in &mut self.accounts {
+            let window = judged.account.last();
+            let judging = Judging { window, config: &config, learn_only };
+            sweep_to(id, judged, WindowId(window.0 + 1), &judging, &mut self.changed);
+        }
+    }
+
+    fn settle(&mut self, window: WindowId) {
+        for judged in self.accounts.values_mut() {
+            for incident in resolve(&mut judged.open, &self.config, window) {
+                self.changed.insert(incident.uid.clone(), incident);
+            }
+        }
+    }
+
+    /// Unites a window's batches and puts the whole in their place (`keep`), or nothing. Gives what was not judged before.
+    pub async fn unite(&mut self, window: Option<WindowId>, class: Class, keep: bool) -> Result<Batch, StoreError> {
+        let mut parts = Vec::new();
+        let mut judged: Option<Vec<Row>> = None;
+        for (key, item) in list(self.store, &keys::batches(window, class)).await? {
+            let batch = Batch::decode(&item.bytes).map_err(|_| StoreError::Corrupt { key: key.clone() })?;
+            if key.sort == keys::UNITED {
+                judged = Some(batch.rows.clone());
+            } else {
+                self.done.push(Write::Delete { key });
+            }
+            parts.push(batch);
+        }
+        let (mut all, duplicates) = unite(window, class, parts);
+        self.duplicates += duplicates;
+        if keep && !all.rows.is_empty() {
+            self.done.push(Write::Put { key: keys::united(window, class), bytes: all.encode(), expect: Expect::Any });
+        }
+        if let Some(rows) = judged {
+            let known: BTreeSet<u64> = rows.into_iter().map(|r| r.identity).collect();
+            all.keep(|row| !known.contains(&row.identity));
+        }
+        self.observations += all.rows.len() as u64;
+        Ok(all)
+    }
+
+    /// Writes everything as of the last window judged.
+    pub async fn checkpoint(&mut self) -> Result<(), StoreError> {
+        let mut writes = std::mem::take(&mut self.done);
+        let mut put = |key: Key, bytes| writes.push(Write::Put { key, bytes, expect: Expect::Any });
+        for (id, judged) in &self.accounts {
+            put(keys::account(id), judged.account.encode());
+            for (entity, baseline) in &judged.baselines {
+                put(keys::baseline(id, entity), baseline.encode());
+            }
+        }
+        for (uid, incident) in &self.changed {
+            let bytes = serde_json::to_vec(incident).map_err(|e| StoreError::Unavailable(e.into()))?;
+            put(keys::incident(uid), bytes);
+        }
+        put(keys::directory(), minicbor::to_vec(&self.directory).unwrap_or_default());
+        self.write(writes).await
+    }
+
+    /// Takes judged batches away, where nothing is kept.
+    pub async fn discard(&mut self) -> Result<(), StoreError> {
+        let writes = std::mem::take(&mut self.done);
+        self.write(writes).await
+    }
+
+    async fn write(&self, writes: Vec<Write>) -> Result<(), StoreError> {
+        let mut chunk: Vec<Write> = Vec::with_capacity(COMMIT_WRITES_MAX);
+        for write in writes {
+            if chunk.len() == COMMIT_WRITES_MAX {
+                self.store.commit(std::mem::take(&mut chunk)).await?;
+            }
+            chunk.push(write);
+        }
+        self.store.commit(chunk).await
+    }
+
+    /// The days of logs that each account has been learning from, up to its last record.
+    pub fn accounts(&self) -> impl Iterator<Item = (&str, &Account)> {
+        self.accounts.iter().map(|(id, judged)| (id.as_str(), &judged.account))
+    }
+
+    /// Baselines of all accounts.
+    pub fn baselines(&self) -> impl Iterator<Item = (&Entity, &Baseline)> {
+        self.accounts.values().flat_map(|j| &j.baselines)
+    }
+}
+
+fn note(changed: &mut BTreeMap<String, Incident>, judged: &Judged, which: &[usize]) {
+    for incident in which.iter().filter_map(|&i| judged.open.get(i)) {
+        changed.insert(incident.uid.clone(), incident.clone());
+    }
+}
+
+fn sweep_to(id: &str, judged: &mut Judged, until: WindowId, judging: &Judging<'_>, changed: &mut BTreeMap<String, Incident>) {
+    judged.swept = until;
+    let mut said = Judgement::default();
+    for (entity, baseline) in judged.baselines.iter_mut().filter(|(_, b)| b.next() < until && b.is_watched()) {
+        said.findings.extend(judged.account.judge_quiet(judging, entity, baseline, until));
+    }
+    let together = judged.account.judge_quiet_together(&Judging { window: WindowId(until.0 - 1), ..*judging });
+    said.findings.extend(together);
+    let opened = join(&mut judged.open, id, said);
+    note(changed, judged, &opened);
+    for incident in resolve(&mut judged.open, judging.config, until) {
+        changed.insert(incident.uid.clone(), incident);
+    }
+}
+
+/// All items of a partition.
+pub async fn list<S: Store>(store: &S, partition: &str) -> Result<Vec<(Key, Item)>, StoreError> {
+    let mut all: Vec<(Key, Item)> = Vec::new();
+    loop {
+        // The least key after the last: its own with a zero character.
+        let from = all.last().map_or(String::new(), |(key, _)| format!("{}\0", key.sort));
+        let page = store.list(partition, &from, LIST_LIMIT).await?;
+        let full = page.len() == LIST_LIMIT;
+        all.extend(page);
+        if !full {
+            return Ok(all);
+        }
+    }
+}

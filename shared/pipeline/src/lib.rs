@@ -1,0 +1,12 @@
+//! When things are decided: load, decide in core, commit.
+//!
+//! Each step is one file: `ingest` writes batches, `evaluate` judges windows and joins incidents, `replay` does both over
+//! a folder on simulated time. They know a [`store::Store`] and not where it is. There is deliberately no clock, no
+//! network and no AWS SDK here.
+
+pub mod evaluate;
+pub mod ingest;
+pub mod keys;
+pub mod replay;
+pub mod source;
+pub mod store;

@@ -1,0 +1,372 @@
+//! All steps over a folder of logs, on simulated time.
+//!
+//! Replay is ingest of every file in any order, then evaluate of window after window: so its memory does not grow with
+//! the log, and what it says depends on the records alone, not on files, their order, their names or duplicates. With a
+//! state file it goes on from what was learnt. There is deliberately no printing here: [`Report`] is values.
+
+mod short;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use outflow_core::batch::{HashKey, Packer};
+use outflow_core::config::Config;
+use outflow_core::decode::{Format, Reject};
+use outflow_core::directory::Directory;
+use outflow_core::entity::EntityKind;
+use outflow_core::incident::Incident;
+use outflow_core::observe::{Actor, Class, What};
+use outflow_core::time::{Timestamp, WINDOWS_PER_DAY, WindowId};
+
+use crate::evaluate::{Evaluator, list};
+use crate::ingest::{Intake, Tally, commit};
+use crate::keys;
+use crate::source;
+use crate::store::embedded::Embedded;
+use crate::store::{Expect, Store, StoreError, Write};
+
+/// Rejects and foreign files that are listed; more are counted.
+const LISTED_MAX: usize = 1_000;
+/// Different actors that are counted: a trail with more names has more than anybody counts.
+const ACTORS_MAX: usize = 200_000;
+/// Windows between two checkpoints of a state file: a day.
+const CHECKPOINT_WINDOWS: u32 = WINDOWS_PER_DAY;
+
+/// What to replay.
+#[derive(Clone, Debug)]
+pub struct Replay {
+    /// Files and folders of logs.
+    pub logs: Vec<PathBuf>,
+    /// Files and folders to learn from without telling.
+    pub baseline: Vec<PathBuf>,
+    /// The function of logs that name none; else their path tells.
+    pub function: Option<String>,
+    /// Settings.
+    pub config: Config,
+    /// Key of the hashes of a new store: random, and without influence on what is said.
+    pub hash_key: HashKey,
+    /// Keep what was learnt in the store.
+    pub keep: bool,
+}
+
+/// Told while it works.
+pub trait Progress {
+    /// So many of so many files are read.
+    fn read(&mut self, done: usize, of: usize);
+    /// So many of so many windows are judged.
+    fn judged(&mut self, done: usize, of: usize);
+}
+
+/// Where a record could not be read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rejected {
+    /// The file.
+    pub path: PathBuf,
+    /// What and where in it.
+    pub reject: Reject,
+}
+
+/// What was read and what was not.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Coverage {
+    /// Plain files found.
+    pub files: u64,
+    /// Of those, the ones that are no AWS logs.
+    pub not_logs: u64,
+    /// Records by kind.
+    pub tally: Tally,
+    /// What the records said, each thing once.
+    pub observations: u64,
+    /// Records that were there before; they are among `records`.
+    pub duplicates: u64,
+    /// Records that could not be read.
+    pub rejects: u64,
+    /// Functions seen.
+    pub functions: u64,
+    /// Other principals seen.
+    pub principals: u64,
+    /// Functions that are named by a path and not by content.
+    pub assumed: Vec<String>,
+}
+
+/// What a replay says.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Opened or changed by this replay, in order of time and id.
+    pub incidents: Vec<Incident>,
+    /// What was read.
+    pub coverage: Coverage,
+    /// The first rejects, in order of path and offset.
+    pub rejects: Vec<Rejected>,
+    /// The first files that are no logs, each with a hint.
+    pub not_logs: Vec<(PathBuf, Option<&'static str>)>,
+    /// Files and folders that could not be opened.
+    pub unreadable: Vec<(PathBuf, String)>,
+    /// Days of logs before these, by account, that the baselines stand on; and the gaps in them.
+    pub accounts: Vec<AccountSpan>,
+    /// The logs are too short to have a baseline: what is rare is ranked, and nothing is an incident.
+    pub short: bool,
+}
+
+/// How long an account was learnt from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AccountSpan {
+    /// AWS account id, or empty.
+    pub account: String,
+    /// First record.
+    pub first: Timestamp,
+    /// Last record.
+    pub last: Timestamp,
+    /// Runs without any record.
+    pub gaps: Vec<(Timestamp, Timestamp)>,
+}
+
+/// Why a replay could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// The state file was written by a newer version, or is none.
+    #[error("the state has format {0}, this version knows format {FORMAT}")]
+    Format(u8),
+    /// The baseline's logs begin after the logs to judge.
+    #[error("the baseline begins at {baseline}, after the logs that end at {logs}")]
+    BaselineLater {
+        /// First record of the baseline.
+        baseline: String,
+        /// Last record of the logs.
+        logs: String,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Format of a state file.
+const FORMAT: u8 = 1;
+
+/// Replays logs over a store.
+pub async fn replay(replay: &Replay, store: &Embedded, progress: &mut dyn Progress) -> Result<Report, ReplayError> {
+    let (key, fresh) = open(replay, store).await?;
+    let mut reading = Reading::new(key, Evaluator::load(store, &replay.config).await?.directory);
+    let (baseline, failed_baseline) = source::files(&replay.baseline);
+    let (logs, failed) = source::files(&replay.logs);
+    reading.unreadable(failed_baseline.into_iter().chain(failed));
+    let total = baseline.len() + logs.len();
+    reading.read(replay, store, &baseline, (0, total), progress).await?;
+    let learnt = std::mem::take(&mut reading.intake.tally);
+    reading.read(replay, store, &logs, (baseline.len(), total), progress).await?;
+    let tally = reading.intake.tally.clone();
+    if let (Some(begin), Some(end)) = (learnt.from, tally.to)
+        && begin > end
+    {
+        return Err(ReplayError::BaselineLater { baseline: begin.to_rfc3339(), logs: end.to_rfc3339() });
+    }
+    let first_told = tally.from.map_or(WindowId(0), Timestamp::window);
+    let mut evaluator = Evaluator::load(store, &replay.config).await?;
+    evaluator.directory = std::mem::take(&mut reading.directory);
+    judge(replay, store, &mut evaluator, first_told, progress).await?;
+    reading.intake.tally = join(learnt, tally);
+    let short = fresh && replay.baseline.is_empty() && is_short(&reading.intake.tally);
+    Ok(report(reading, evaluator, short))
+}
+
+/// Reads or makes the head of the store. Gives the key of its hashes, and whether it is new.
+async fn open(replay: &Replay, store: &Embedded) -> Result<(HashKey, bool), ReplayError> {
+    match store.load(&keys::meta()).await? {
+        Some(item) => match (item.bytes.first(), <[u8; 16]>::try_from(item.bytes.get(1..).unwrap_or_default())) {
+            (Some(&FORMAT), Ok(key)) => Ok((HashKey(key), false)),
+            (format, _) => Err(ReplayError::Format(format.copied().unwrap_or_default())),
+        },
+        None => {
+            let bytes = [&[FORMAT][..], &replay.hash_key.0].concat();
+            store.commit(vec![Write::Put { key: keys::meta(), bytes, expect: Expect::Absent }]).await?;
+            Ok((replay.hash_key, true))
+        }
+    }
+}
+
+/// Judges all windows that wait, in order.
+async fn judge(
+    replay: &Replay,
+    store: &Embedded,
+    evaluator: &mut Evaluator<'_, Embedded>,
+    first_told: WindowId,
+    progress: &mut dyn Progress,
+) -> Result<(), ReplayError> {
+    let waiting: Vec<WindowId> = list(store, keys::PENDING).await?.iter().filter_map(|(key, _)| keys::pending_window(key)).collect();
+    let mut checkpoint = waiting.first().map_or(0, |w| w.0) + CHECKPOINT_WINDOWS;
+    for (i, &window) in waiting.iter().enumerate() {
+        progress.judged(i, waiting.len());
+        evaluator.window(window, window < first_told, replay.keep).await?;
+        if window.0 >= checkpoint {
+            checkpoint = window.0 + CHECKPOINT_WINDOWS;
+            save(replay, store, evaluator).await?;
+        }
+    }
+    for class in [Class::Logs, Class::Trail] {
+        evaluator.unite(None, class, replay.keep).await?;
+    }
+    evaluator.finish(waiting.last().is_some_and(|&last| last < first_told));
+    save(replay, store, evaluator).await?;
+    progress.judged(waiting.len(), waiting.len());
+    Ok(())
+}
+
+async fn save(replay: &Replay, store: &Embedded, evaluator: &mut Evaluator<'_, Embedded>) -> Result<(), StoreError> {
+    if replay.keep {
+        evaluator.checkpoint().await?;
+        store.persist()
+    } else {
+        evaluator.discard().await
+    }
+}
+
+/// What reading gathers.
+struct Reading {
+    intake: Intake,
+    directory: Directory,
+    actors: BTreeSet<Actor<'static>>,
+    report: Report,
+}
+
+impl Reading {
+    fn new(key: HashKey, directory: Directory) -> Reading {
+        Reading { intake: Intake::new(Packer::new(key)), directory, actors: BTreeSet::new(), report: Report::default() }
+    }
+
+    fn unreadable(&mut self, failed: impl Iterator<Item = (PathBuf, std::io::Error)>) {
+        self.report.unreadable.extend(failed.map(|(path, error)| (path, error.to_string())));
+    }
+
+    async fn read(
+        &mut self,
+        replay: &Replay,
+        store: &Embedded,
+        files: &[PathBuf],
+        (before, total): (usize, usize),
+        progress: &mut dyn Progress,
+    ) -> Result<(), StoreError> {
+        let mut buffer = Vec::new();
+        for (i, path) in files.iter().enumerate() {
+            progress.read(before + i, total);
+            self.report.coverage.files += 1;
+            match source::read(path, &mut buffer) {
+                Err(error) => self.report.unreadable.push((path.clone(), error.to_string())),
+                Ok(()) => self.file(replay, path, &buffer),
+            }
+            if self.intake.packer.is_full() {
+                self.flush(store).await?;
+            }
+        }
+        self.flush(store).await
+    }
+
+    fn file(&mut self, replay: &Replay, path: &Path, bytes: &[u8]) {
+        let function = replay.function.clone().unwrap_or_else(|| source::function_name(path));
+        let Report { rejects, coverage, not_logs, .. } = &mut self.report;
+        let mut reject = |reject| {
+            coverage.rejects += 1;
+            if rejects.len() < LISTED_MAX {
+                rejects.push(Rejected { path: path.to_owned(), reject });
+            }
+        };
+        let decoded = self.intake.take(bytes, &function, &mut reject);
+        if decoded.format.is_none() && decoded.rejects == 0 {
+            coverage.not_logs += 1;
+            if not_logs.len() < LISTED_MAX {
+                not_logs.push((path.to_owned(), decoded.note));
+            }
+        }
+    }
+
+    async fn flush(&mut self, store: &Embedded) -> Result<(), StoreError> {
+        let (batches, duplicates) = self.intake.packer.finish();
+        self.report.coverage.duplicates += duplicates;
+        for entry in batches.iter().flat_map(|b| &b.entries) {
+            self.directory.learn_function(&entry.subject);
+            let full = self.actors.len() >= ACTORS_MAX;
+            if !full && !self.actors.contains(&entry.subject.actor) {
+                self.actors.insert(entry.subject.actor.clone());
+            }
+            if let What::Change { target, .. } = &entry.subject.what
+                && target.kind == "function"
+                && !full
+            {
+                let account = if target.account.is_empty() { entry.subject.account.clone() } else { target.account.clone() };
+                self.actors.insert(Actor::Named { account, region: "".into(), name: target.name.clone(), assumed: false });
+            }
+        }
+        self.report.coverage.duplicates += commit(store, &batches).await?;
+        Ok(())
+    }
+}
+
+fn join(a: Tally, b: Tally) -> Tally {
+    Tally {
+        records: a.records + b.records,
+        trail_management: a.trail_management + b.trail_management,
+        trail_data: a.trail_data + b.trail_data,
+        trail_other: a.trail_other + b.trail_other,
+        log_events: a.log_events + b.log_events,
+        reports: a.reports + b.reports,
+        controls: a.controls + b.controls,
+        untimed: a.untimed + b.untimed,
+        from: a.from.into_iter().chain(b.from).min(),
+        to: a.to.into_iter().chain(b.to).max(),
+    }
+}
+
+/// Logs shorter than a day have no baseline to be judged by.
+fn is_short(tally: &Tally) -> bool {
+    let span_ms = tally.to.zip(tally.from).map_or(0, |(to, from)| to.ms() - from.ms());
+    span_ms < 86_400_000
+}
+
+fn report(reading: Reading, evaluator: Evaluator<'_, Embedded>, short: bool) -> Report {
+    let Reading { intake, actors, mut report, .. } = reading;
+    let mut entities = BTreeSet::new();
+    for actor in &actors {
+        let entity = evaluator.directory.entity(actor);
+        if let Actor::Named { assumed: true, .. } = actor {
+            report.coverage.assumed.push(entity.name().to_owned());
+        }
+        entities.insert(entity);
+    }
+    let count = |kind| entities.iter().filter(|e| e.kind == kind).count() as u64;
+    let coverage = &mut report.coverage;
+    coverage.tally = intake.tally;
+    coverage.functions = count(EntityKind::Function);
+    coverage.principals = count(EntityKind::Principal);
+    coverage.duplicates += evaluator.duplicates;
+    coverage.observations = evaluator.observations;
+    coverage.assumed.sort();
+    coverage.assumed.dedup();
+    let spans = evaluator.accounts().map(|(id, account)| AccountSpan {
+        account: id.to_owned(),
+        first: account.first().start(),
+        last: account.last().end(),
+        gaps: account.gaps().iter().map(|(from, to)| (from.start(), to.start())).collect(),
+    });
+    report.accounts = spans.collect();
+    report.short = short;
+    report.incidents = if short { short::rank(evaluator.sights) } else { evaluator.changed.into_values().collect() };
+    if !short {
+        report.incidents.sort_by(|a, b| (a.since(), &a.uid).cmp(&(b.since(), &b.uid)));
+    }
+    report.rejects.sort_by(|a, b| (&a.path, a.reject.offset).cmp(&(&b.path, b.reject.offset)));
+    report
+}
+
+/// Which layouts a folder held is told by the decoders; this names them for a person.
+pub fn format_words(format: Format) -> &'static str {
+    match format {
+        Format::Trail => "CloudTrail records",
+        Format::LookupEvents => "CloudTrail lookup-events output",
+        Format::EventBridge => "EventBridge events of CloudTrail",
+        Format::Digest => "CloudTrail digests",
+        Format::Subscription => "CloudWatch Logs subscription messages",
+        Format::LogEvents => "CloudWatch Logs filter-log-events output",
+        Format::Table => "CloudWatch console exports",
+        Format::Export => "CloudWatch S3 exports",
+        Format::Lines => "Lambda log lines",
+    }
+}

@@ -1,0 +1,52 @@
+//! Logs shorter than a day: nothing can be called unusual, but what is rare can be ranked.
+//!
+//! Every first sight has a score; they are grouped by whom they are about, the changed function where one was changed,
+//! else the actor, and the groups stand in order of their highest score. All of it is rare and nothing is an incident.
+
+use std::collections::BTreeMap;
+
+use outflow_core::detect::{Detail, Finding, Level};
+use outflow_core::incident::Incident;
+use outflow_core::limits::FINDINGS_PER_INCIDENT_MAX;
+
+/// Groups that are told.
+const GROUPS_MAX: usize = 100;
+
+/// Ranks first sights, the rarest group first.
+pub(super) fn rank(sights: Vec<(String, Finding)>) -> Vec<Incident> {
+    let mut groups: BTreeMap<(String, String), Vec<Finding>> = BTreeMap::new();
+    for (account, mut sight) in sights {
+        sight.level = Level::Rare;
+        groups.entry((account, about(&sight))).or_default().push(sight);
+    }
+    let mut ranked: Vec<(f64, Incident)> = groups.into_iter().map(|((account, _), sights)| group(account, sights)).collect();
+    ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.uid.cmp(&b.1.uid)));
+    ranked.into_iter().take(GROUPS_MAX).map(|(_, incident)| incident).collect()
+}
+
+fn score(finding: &Finding) -> f64 {
+    match &finding.detail {
+        Detail::NewFlow(flow) => flow.score,
+        Detail::Rate(rate) => rate.score,
+        Detail::Quiet { .. } => 0.0,
+    }
+}
+
+/// The function that a flow changes, else who acts.
+fn about(finding: &Finding) -> String {
+    let reads = ["Get", "List", "Describe", "Head", "Invoke"];
+    match &finding.detail {
+        Detail::NewFlow(flow) if flow.target.starts_with("function ") && !reads.iter().any(|r| flow.action.starts_with(r)) => {
+            flow.target.clone()
+        }
+        _ => finding.entity.id.clone(),
+    }
+}
+
+fn group(account: String, mut sights: Vec<Finding>) -> (f64, Incident) {
+    sights.sort_by(|a, b| score(b).total_cmp(&score(a)).then_with(|| (&a.entity, &a.subject).cmp(&(&b.entity, &b.subject))));
+    let best = sights.first().map_or(0.0, score);
+    let more = sights.len().saturating_sub(FINDINGS_PER_INCIDENT_MAX) as u64;
+    sights.truncate(FINDINGS_PER_INCIDENT_MAX);
+    (best, Incident::of(account, sights, more))
+}
