@@ -145,7 +145,8 @@ fn unread(out: &mut impl Write, said: &Report) -> io::Result<()> {
     if said.coverage.rejects > 0 {
         writeln!(out, "Rejects  {}", count(said.coverage.rejects, "record"))?;
         for r in said.rejects.iter().take(LISTED_MAX) {
-            writeln!(out, "         {} at byte {}\n           {}", path(&r.path), r.reject.offset, wrap(&r.reject.reason.to_string()))?;
+            let reason = format!("{} [{}]", r.reject.reason, r.reject.reason.code());
+            writeln!(out, "         {} at byte {}\n           {}", path(&r.path), r.reject.offset, wrap(&reason))?;
         }
     }
     for (file, error) in said.unreadable.iter().take(LISTED_MAX) {

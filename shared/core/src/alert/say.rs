@@ -17,6 +17,9 @@ const NAME_CHARS_MAX: usize = 44;
 /// Expected or observed amounts below it count as none.
 const NOTHING: f64 = 0.05;
 
+/// What a sentence about a new flow ends with.
+const FIRST: &str = " for the first time";
+
 /// Kinds of targets that have an everyday word, with its article.
 const KINDS: [(&str, &str); 18] = [
     ("bucket", "a bucket"),
@@ -91,6 +94,12 @@ pub(super) fn sentence(finding: &Finding) -> String {
     }
 }
 
+/// The same without saying that it is the first time, for where that stands beside or there is no room.
+pub(super) fn deed_alone(finding: &Finding) -> String {
+    let said = sentence(finding);
+    said.strip_suffix(FIRST).map_or_else(|| said.clone(), str::to_owned)
+}
+
 /// `short`: the kind stands for a target that was never touched.
 fn new_flow(entity: &Entity, flow: &FlowDetail, short: bool) -> String {
     let who = who(entity);
@@ -98,10 +107,10 @@ fn new_flow(entity: &Entity, flow: &FlowDetail, short: bool) -> String {
     let (service, action) = (name(&flow.service), name(&flow.action));
     if flow.denied {
         let on = if listing { format!("{service}:{action}") } else { format!("{action} on {}", target(&flow.target)) };
-        return format!("{who} was refused {on} for the first time");
+        return format!("{who} was refused {on}{FIRST}");
     }
     if listing {
-        return format!("{who} {} for the first time", look_around(flow));
+        return format!("{who} {}{FIRST}", look_around(flow));
     }
     let (deed, everyday) = deed(flow);
     let kind = kind_of(&flow.target).filter(|_| everyday);
@@ -112,7 +121,7 @@ fn new_flow(entity: &Entity, flow: &FlowDetail, short: bool) -> String {
             let never = if entity.kind == EntityKind::Function { "it never touched" } else { "never touched before" };
             format!("{who} {deed} {a_kind} {never}")
         }
-        _ => format!("{who} {deed} {} for the first time", target(&flow.target)),
+        _ => format!("{who} {deed} {}{FIRST}", target(&flow.target)),
     }
 }
 
@@ -126,6 +135,9 @@ fn is_better_unnamed(flow: &FlowDetail, kind: &str, deed: &str) -> bool {
 fn look_around(flow: &FlowDetail) -> String {
     if flow.action == "GetCallerIdentity" {
         return "asks whose keys it holds (GetCallerIdentity)".to_owned();
+    }
+    if (flow.service.as_str(), flow.action.as_str()) == ("signin", "ConsoleLogin") {
+        return "signs in to the console".to_owned();
     }
     let what = ["List", "Describe"].iter().find_map(|verb| flow.action.strip_prefix(verb)).filter(|rest| !rest.is_empty());
     match what {
@@ -314,6 +326,7 @@ mod tests {
             ("iam", "ListUsers", "service iam", "f lists users of the whole account for the first time"),
             ("rds", "DescribeDBInstances", "service rds", "f lists DB instances of the whole account for the first time"),
             ("sts", "GetCallerIdentity", "service sts", "f asks whose keys it holds (GetCallerIdentity) for the first time"),
+            ("signin", "ConsoleLogin", "service signin", "f signs in to the console for the first time"),
             ("cloudtrail", "StopLogging", "service cloudtrail", "f calls cloudtrail:StopLogging for the first time"),
         ] {
             assert_eq!(said(service, action, target, true), want);

@@ -84,6 +84,7 @@ fn incident(findings: Vec<Finding>) -> Incident {
         sequence: 1,
         opened: findings.iter().map(|f| f.window).min().unwrap(),
         updated: findings.iter().map(|f| f.window).max().unwrap(),
+        joined: findings.iter().map(|f| f.window).max().unwrap(),
         resolved: false,
         findings,
         more: 0,
@@ -447,7 +448,7 @@ fn reads_several() {
                            bucket statistics-raw: only statistics-handler, for 19+ days
                   rarity   by chance about once in 3 years in this account
                   before   in the day before: code updated by ci-deploy
-                  also     alice calls lambda:UpdateFunctionCode on function author-handler…
+                  also     alice calls lambda:UpdateFunctionCode on function author-handler
                            author-handler fails 72 times as often as usual
                            author-handler takes 72 times as long as usual
                            author-handler costs 72 times as much as usual
@@ -532,18 +533,18 @@ fn rare_lines() {
         shown.push_str(&text::rare(&incident, &text::Style::default()));
     }
     expect![[r#"
-        high  author-handler reads bucket statistics-raw for the first time
-              14 Oct 2025 17:05 UTC; once in 3 years; 1 more
-        high  alice was refused DeleteTable on table books for the first time
-              14 Oct 2025 17:05 UTC; once in 3 years
-        high  author-handler reads secret db-password for the first time
-              14 Oct 2025 17:05 UTC; once in 3 years
-        medium  author-handler calls function price-refresh for the first time
-              14 Oct 2025 17:05 UTC; once in 5 months
+        high  author-handler reads bucket statistics-raw
+              14 Oct 2025 17:05 UTC; the first time; once in 3 years; 1 more
+        high  alice was refused DeleteTable on table books
+              14 Oct 2025 17:05 UTC; the first time; once in 3 years
+        high  author-handler reads secret db-password
+              14 Oct 2025 17:05 UTC; the first time; once in 3 years
+        medium  author-handler calls function price-refresh
+              14 Oct 2025 17:05 UTC; the first time; once in 5 months
         high  author-handler writes to bucket backup-77 of another account
-              14 Oct 2025 17:05 UTC; once in 3 years
-        high  alice lists users of the whole account for the first time
-              14 Oct 2025 17:05 UTC; once in 3 years
+              14 Oct 2025 17:05 UTC; the first time; once in 3 years
+        high  alice lists users of the whole account
+              14 Oct 2025 17:05 UTC; the first time; once in 3 years
         high  author-handler is called 13 times as often as usual
               14 Oct 2025 17:05 UTC; 2,431 calls, expected 190; once in 3 years
         high  price-refresh has gone quiet
@@ -556,12 +557,12 @@ fn rare_lines() {
               14 Oct 2025 17:05 UTC; 5,120 calls, expected 31; once in 3 years
         high  author-handler moves 229 times as much data as usual to or from bucket st…
               14 Oct 2025 17:05 UTC; 3.2 GB, expected 14 MB; once in 3 years
-        high  author-handler reads bucket statistics-raw for the first time
-              14 Oct 2025 17:05 UTC; once in 3 years; 9 more
+        high  author-handler reads bucket statistics-raw
+              14 Oct 2025 17:05 UTC; the first time; once in 3 years; 9 more
         rare  12 functions of the account went quiet together
               14 Oct 2025 17:05 UTC
         high  evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxx… calls evil HIGH  forgedxxxxx…
-              14 Oct 2025 17:05 UTC; once in 3 years
+              14 Oct 2025 17:05 UTC; the first time; once in 3 years
         high  slack-invitor is throttled 27 times as often as usual
               14 Oct 2025 17:05 UTC; 40 throttled calls, expected 1.5; once in 3 years
     "#]]

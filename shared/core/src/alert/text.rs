@@ -67,7 +67,7 @@ pub fn incident(incident: &Incident, style: &Style) -> String {
     }
     match &lead.detail {
         Detail::NewFlow(flow) => new_flow(&mut page, incident, lead, flow),
-        Detail::Rate(rate) => rate_rows(&mut page, lead, rate),
+        Detail::Rate(rate) => rate_rows(&mut page, lead, rate, incident.since()),
         Detail::Quiet { .. } => learnt(&mut page, lead),
     }
     if let Some(rarity) = rarity(lead.years) {
@@ -87,7 +87,7 @@ pub fn incident(incident: &Incident, style: &Style) -> String {
     let least = end.lines.len() + usize::from(others.1 > 0);
     page.lines.truncate(LINES_MAX.saturating_sub(least));
     let room = LINES_MAX.saturating_sub(page.lines.len() + end.lines.len());
-    also(&mut page, &others, room);
+    also(&mut page, lead, &others, room);
     page.lines.append(&mut end.lines);
     page.finish()
 }
@@ -98,13 +98,17 @@ pub fn rare(incident: &Incident, style: &Style) -> String {
     let severity = incident.severity();
     let word = if severity == Severity::Low { "rare" } else { severity.word() };
     let lead = incident.lead();
-    let said = lead.map_or_else(|| title(incident), say::sentence);
+    let said = lead.map_or_else(|| title(incident), say::deed_alone);
     page.lines.extend(wrap(&format!("{word:<4}  {said}"), page.width, 1));
     let begin = incident.since();
     let mut facts = vec![format!("{} {} UTC", date(begin), clock(begin))];
-    if let Some(Detail::Rate(rate)) = lead.map(|f| &f.detail) {
-        let (observed, expected) = amounts(rate);
-        facts.push(format!("{observed}, expected {expected}"));
+    match lead.map(|f| &f.detail) {
+        Some(Detail::Rate(rate)) => {
+            let (observed, expected) = amounts(rate);
+            facts.push(format!("{observed}, expected {expected}"));
+        }
+        Some(Detail::NewFlow(_)) => facts.push("the first time".to_owned()),
+        Some(Detail::Quiet { .. }) | None => {}
     }
     facts.extend(lead.and_then(|f| rarity(f.years)).map(|r| r.trim_start_matches("about ").to_owned()));
     let others = (incident.findings.len() as u64).saturating_sub(1).saturating_add(incident.more);
@@ -329,8 +333,13 @@ fn users(lead: &Finding, flow: &FlowDetail) -> Option<String> {
     })
 }
 
-fn rate_rows(page: &mut Page, lead: &Finding, rate: &RateDetail) {
+fn rate_rows(page: &mut Page, lead: &Finding, rate: &RateDetail, since: Timestamp) {
     page.put("rate", &measured(rate), 2);
+    if lead.window > since.window() {
+        // An incident may have begun with something else.
+        let end = lead.window.end();
+        page.put("", &format!("up to {} {} UTC", day(end), clock(end)), 1);
+    }
     learnt(page, lead);
     let most = lead.hours.iter().copied().filter(|n| n.is_finite()).fold(0.0_f32, f32::max);
     if most <= 0.0 {
@@ -415,14 +424,18 @@ fn others<'a>(incident: &'a Incident, lead: &Finding) -> (Vec<&'a Finding>, u64)
 }
 
 /// The other findings, in so many lines; the line that counts the rest takes the place of one.
-fn also(page: &mut Page, (others, all): &(Vec<&Finding>, u64), room: usize) {
+fn also(page: &mut Page, lead: &Finding, (others, all): &(Vec<&Finding>, u64), room: usize) {
     let mut told = others.len().min(ALSO_MAX).min(room);
     if *all > told as u64 && told == room {
         told = told.saturating_sub(1);
     }
     let mut label = "also";
     for finding in others.iter().take(told) {
-        page.put(label, &say::sentence(finding), 1);
+        let at = finding.window.start();
+        let when = if same_day(at, lead.window.start()) { String::new() } else { format!("{}: ", date(at)) };
+        let whole = format!("{when}{}", say::sentence(finding));
+        let fits = columns(&whole) <= page.width - FACT_AT;
+        page.put(label, &if fits { whole } else { format!("{when}{}", say::deed_alone(finding)) }, 1);
         label = "";
     }
     let rest = all - told as u64;
