@@ -50,6 +50,17 @@ pub struct Finding {
     pub hours: Vec<f32>,
 }
 
+impl Finding {
+    /// The score of its detector, in nats: comparable within one detector.
+    pub fn score(&self) -> f64 {
+        match &self.detail {
+            Detail::NewFlow(flow) => flow.score,
+            Detail::Rate(rate) => rate.score,
+            Detail::Quiet { .. } => 0.0,
+        }
+    }
+}
+
 /// What a finding says beside its rarity.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Detail {
