@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 
 use minicbor::{Decode, Encode};
 
+use crate::detect::silence::{Pause, Silence};
 use crate::detect::rate::{CallsRow, Context, DayMaxima, FLOWS_MAX, Family, FlowRow, Judged, Peers, Rates};
 use crate::facts::Facts;
 use crate::limits::CHANGES_MAX;
@@ -22,6 +23,8 @@ const HOURS: usize = 48;
 pub const HOUR: u32 = 12;
 /// Calls a day below which a silence can't hold a gate of the rate detector (it asks for 10 below what was expected).
 const WATCHED_CALLS_A_DAY: f64 = 8.0;
+/// Windows of a week before the weekend.
+const WEEKDAY_WINDOWS: u32 = 5 * WINDOWS_PER_DAY;
 /// An entity that was not seen for so long is not missed any more.
 const WATCHED_DAYS: u32 = 35;
 
@@ -72,6 +75,7 @@ pub struct Baseline {
     hour: u32,
     low: bool,
     assumed: bool,
+    silence: Silence,
 }
 
 /// The stored form, format 1.
@@ -95,6 +99,8 @@ struct Stored {
     hours: Vec<f32>,
     #[n(8)]
     flags: u8,
+    #[n(9)]
+    silence: Silence,
 }
 
 /// What a baseline is judged with beside its own facts.
@@ -114,6 +120,8 @@ pub struct Said {
     pub scores: Vec<crate::detect::rate::Score>,
     /// Days of a young entity that ended, for its peers.
     pub days: Vec<DayMaxima>,
+    /// A pause that lasts, if it matters.
+    pub pause: Option<Pause>,
 }
 
 impl Said {
@@ -139,6 +147,7 @@ impl Baseline {
             hour: first.0 / HOUR,
             low: false,
             assumed: false,
+            silence: Silence::default(),
         }
     }
 
@@ -168,6 +177,14 @@ impl Baseline {
         self.next.0 - self.seen.0 < WATCHED_DAYS * WINDOWS_PER_DAY && self.calls_total / days >= WATCHED_CALLS_A_DAY
     }
 
+    /// Whether a whole day of this window's kind (weekday or weekend) was learnt before. Until then the season knows
+    /// nothing of such days, and a volume that is unlike the other kind's says nothing.
+    pub fn knows_day_of(&self, window: WindowId) -> bool {
+        let is_weekend = |day: u32| WindowId(day * WINDOWS_PER_DAY).slot_of_week() >= WEEKDAY_WINDOWS;
+        let first_whole = self.first.0.div_ceil(WINDOWS_PER_DAY);
+        (first_whole..window.day()).rev().take(7).any(|day| is_weekend(day) == is_weekend(window.day()))
+    }
+
     /// Judges and learns the windows before `to` in which the entity was not seen.
     pub fn advance(&mut self, to: WindowId, around: &Surroundings<'_>) -> Said {
         let mut said = Said::default();
@@ -186,6 +203,11 @@ impl Baseline {
                 said.days.extend(idle.days_ended);
             }
             self.next = end;
+        }
+        if !around.gaps.iter().any(|g| g.0 >= self.seen) {
+            let pause = self.next.0 - self.seen.0 - 1;
+            self.silence.paused(self.next.day(), pause);
+            said.pause = self.silence.judge(pause).filter(|_| !around.account_low);
         }
         said
     }
@@ -213,7 +235,12 @@ impl Baseline {
         said.add(judged);
         let flows = self.flow_rows(window, facts);
         said.add(self.rates.step_flows(calls, facts.denials() as f64, &flows, &context, Some(around.peers)));
-        self.seen = window;
+        if calls > 0.0 {
+            let gap = around.gaps.iter().any(|g| g.0 >= self.seen);
+            let pause = if gap { 0 } else { window.0 - self.seen.0 };
+            self.silence.called(window.day(), pause.saturating_sub(1), calls);
+            self.seen = window;
+        }
         self.next = WindowId(window.0 + 1);
         said
     }
@@ -334,6 +361,7 @@ impl Baseline {
             changes: self.changes.iter().cloned().collect(),
             hours: self.hours.iter().copied().collect(),
             flags: u8::from(self.low) | u8::from(self.assumed) << 1,
+            silence: self.silence.clone(),
         };
         // Encoding into memory can't fail.
         minicbor::to_vec(stored).unwrap_or_default()
@@ -359,6 +387,7 @@ impl Baseline {
             hour: hour.0,
             low: s.flags & 1 != 0,
             assumed: s.flags & 2 != 0,
+            silence: s.silence,
         })
     }
 }

@@ -57,6 +57,8 @@ pub struct Incident {
     pub opened: WindowId,
     /// The last window that added to it.
     pub updated: WindowId,
+    /// The last window that added a finding: others join only near it, however long a flow goes on.
+    pub joined: WindowId,
     /// Nothing was added for a while.
     pub resolved: bool,
     /// The first is the one that it was opened with; the same subject of the same entity stands once.
@@ -74,6 +76,7 @@ impl Incident {
             sequence: 1,
             opened: window,
             updated: window,
+            joined: window,
             resolved: false,
             findings: vec![finding],
             more: 0,
@@ -89,6 +92,7 @@ impl Incident {
             sequence: 1,
             opened: windows().min().unwrap_or(WindowId(0)),
             updated: windows().max().unwrap_or(WindowId(0)),
+            joined: windows().max().unwrap_or(WindowId(0)),
             resolved: false,
             findings,
             more,
@@ -154,6 +158,7 @@ impl Incident {
     fn add(&mut self, finding: Finding) {
         self.sequence = self.sequence.saturating_add(1);
         self.updated = self.updated.max(finding.window);
+        self.joined = self.joined.max(finding.window);
         let same = self.findings.iter().position(|f| f.entity == finding.entity && f.subject == finding.subject);
         if let Some(known) = same.and_then(|i| self.findings.get_mut(i)) {
             merge(known, finding);
@@ -208,11 +213,13 @@ fn uid(finding: &Finding) -> String {
 
 /// Joins what a window said with the open incidents of the account. Gives those that opened or changed, by index into
 /// `open`.
-pub fn join(open: &mut Vec<Incident>, account: &str, said: Judgement) -> Vec<usize> {
+pub fn join(open: &mut Vec<Incident>, account: &str, config: &Config, said: Judgement) -> Vec<usize> {
     let mut changed = Vec::new();
+    let near = config.resolve_minutes / 5;
     for (entity, subject, count, span) in said.again {
         for (i, incident) in open.iter_mut().enumerate() {
-            if let Some(finding) = incident.findings.iter_mut().find(|f| f.subject == subject && f.entity == entity) {
+            let goes_on = |f: &&mut Finding| f.level == Level::Alert && f.subject == subject && f.entity == entity;
+            if let Some(finding) = incident.findings.iter_mut().find(goes_on) {
                 finding.count = finding.count.saturating_add(count);
                 incident.updated = incident.updated.max(span.last.at.window());
                 match &mut finding.span {
@@ -224,12 +231,13 @@ pub fn join(open: &mut Vec<Incident>, account: &str, said: Judgement) -> Vec<usi
         }
     }
     for finding in said.findings {
+        let close = |incident: &Incident| finding.window.0.abs_diff(incident.joined.0) <= near;
         let linked = |incident: &Incident| {
             let about = |e: &Entity| incident.findings.iter().any(|f| f.entity == *e);
             said.links.iter().any(|(a, b)| (*a == finding.entity && about(b)) || (*b == finding.entity && about(a)))
         };
-        let same = open.iter().position(|i| i.findings.iter().any(|f| f.entity == finding.entity));
-        match same.or_else(|| open.iter().position(linked)) {
+        let same = open.iter().position(|i| close(i) && i.findings.iter().any(|f| f.entity == finding.entity));
+        match same.or_else(|| open.iter().position(|i| close(i) && linked(i))) {
             Some(i) => {
                 if let Some(incident) = open.get_mut(i) {
                     incident.add(finding);

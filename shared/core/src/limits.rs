@@ -61,8 +61,8 @@ pub const LINE_BYTES_MAX: usize = (1 << 20) + 1_024;
 /// Bytes of one CloudTrail record: AWS caps events at 256 KB; four times that for pretty printing.
 pub const RECORD_BYTES_MAX: usize = 1 << 20;
 
-/// Nesting of a field that is read. Fields that are skipped may nest deeper: skipping keeps no stack. It is the limit
-/// of the JSON library, which rejects more.
+/// Nesting of a record that must be mended before it can be read: it becomes a tree. Others may nest as deep as they
+/// like, since what isn't read is skipped without a stack. It is the limit of the JSON library, which rejects more.
 pub const JSON_DEPTH_MAX: usize = 128;
 
 /// Bytes that are parsed as one value: Lambda's payloads end at 6 MB, and a log event of 1 MB written in escapes does too.
@@ -75,7 +75,7 @@ pub const SEARCHES_MAX: u32 = 250;
 /// Rejects held back while it isn't known whether a file is a log at all; past it, it is not.
 pub const PENDING_REJECTS_MAX: usize = 1_000;
 
-/// Lines of a text among which one must be of Lambda or of a log export, for the text to be a log.
+/// Lines of a text (of 512 bytes on average) among which one must be of Lambda or of a log export, for it to be a log.
 pub const PROBED_LINES_MAX: usize = 100;
 
 /// Rows of a table that never end (an open quote) and after which reading starts again at the next line.

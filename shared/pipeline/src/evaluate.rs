@@ -105,7 +105,7 @@ impl<'s, S: Store> Evaluator<'s, S> {
             }
             let mut said = judged.account.judge(&judging, &facts, &self.directory, &mut judged.baselines);
             self.sights.extend(said.sights.drain(..).map(|s| (id.clone(), s)));
-            let opened = join(&mut judged.open, &id, said);
+            let opened = join(&mut judged.open, &id, &config, said);
             note(&mut self.changed, judged, &opened);
         }
         self.settle(window);
@@ -228,7 +228,7 @@ fn sweep_to(id: &str, judged: &mut Judged, until: WindowId, judging: &Judging<'_
     }
     let together = judged.account.judge_quiet_together(&Judging { window: WindowId(until.0 - 1), ..*judging });
     said.findings.extend(together);
-    let opened = join(&mut judged.open, id, said);
+    let opened = join(&mut judged.open, id, judging.config, said);
     note(changed, judged, &opened);
     for incident in resolve(&mut judged.open, judging.config, until) {
         changed.insert(incident.uid.clone(), incident);

@@ -234,6 +234,11 @@ impl Rhythm {
         let day = if days.rem_euclid(7) < 5 { self.weekday } else { self.weekend };
         day / 24.0 * HOURS.get(hour as usize).copied().unwrap_or(1.0)
     }
+
+    /// Mean invocations in the busiest hour of a weekday.
+    pub(crate) fn busiest_hour(&self) -> f64 {
+        self.weekday / 24.0 * HOURS.iter().copied().fold(0.0, f64::max)
+    }
 }
 
 impl Spec {
@@ -409,7 +414,7 @@ fn cleanup(work: &mut Work, at: i64, dice: &mut Dice) {
     }
     work.say(format!("removed {expired} expired sessions"));
     let (day, hour) = ((at - START).div_euclid(DAY), (at - START).rem_euclid(DAY) / HOUR);
-    if day.rem_euclid(7) == 5 && hour == 3 {
+    if day.rem_euclid(7) == 1 && hour == 3 {
         let key = format!("{}/catalog-000.csv.gz", calendar::folders(at - 60 * DAY));
         work.calls.push(calls::object("DeleteObject", EXPORT_BUCKET, &key, 0, dice));
         work.say(format!("removed s3://{EXPORT_BUCKET}/{key}"));

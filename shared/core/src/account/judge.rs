@@ -10,6 +10,7 @@ use super::Account;
 use crate::baseline::{Baseline, Said, Surroundings};
 use crate::config::Config;
 use crate::detect::new_flow::{Budget, Scored, Target};
+use crate::detect::silence::Pause;
 use crate::detect::rate::{Family, Score, months_per_false_alarm, threshold};
 use crate::detect::{Detail, Finding, FlowDetail, Level, RateDetail};
 use crate::directory::Directory;
@@ -21,8 +22,11 @@ use crate::time::{WINDOWS_PER_DAY, WindowId};
 
 /// New flows begin to be told on this day of the logs; in the days before they are rare at most.
 const FLOWS_FROM_DAY: f64 = 3.0;
-/// In those days the rarity within which a flow is told as rare: a third of the digest's.
+/// From the second day till then, the rarity within which a flow is told as rare: a third of the digest's. On the first
+/// day everything is new.
 const EARLY_RARITY: f64 = 1.0 / 3.0;
+/// Minutes of a window.
+const MINUTES_PER_WINDOW: u32 = 24 * 60 / WINDOWS_PER_DAY;
 /// Functions that must be quiet together before the account's line says so.
 const QUIET_TOGETHER: u64 = 4;
 
@@ -179,7 +183,7 @@ impl Account {
         out: &mut Judgement,
     ) {
         let days = self.days(judging.window);
-        let early = days < FLOWS_FROM_DAY && scored.rarity <= EARLY_RARITY;
+        let early = (1.0..FLOWS_FROM_DAY).contains(&days) && scored.rarity <= EARLY_RARITY;
         let level = if scored.alert { Level::Alert } else { Level::Rare };
         let told = (scored.digest || scored.alert || early) && !judging.learn_only;
         let first_day = days < 1.0 && !judging.learn_only && out.sights.len() < SIGHTS_MAX;
@@ -252,12 +256,17 @@ impl Account {
         }
         let entities = self.kind(entity).flows.len() as f64;
         let least = threshold(entities, judging.config.alerts_per_week() / 2.0);
+        let pause = said.pause.filter(|p| entity.kind == EntityKind::Function && p.score >= least);
         let loud = said.scores.iter().filter(|s| s.digest.max(s.slack) >= least);
-        loud.map(|score| {
-            let level = if score.slack >= least { Level::Alert } else { Level::Rare };
+        let mut findings: Vec<Finding> = loud.map(|score| {
+            let of_volume = matches!(score.family, Family::VolumeUp | Family::VolumeDown);
+            let known = !of_volume || baseline.knows_day_of(score.evidence.window);
+            let level = if score.slack >= least && known { Level::Alert } else { Level::Rare };
             rate_finding(entity, baseline, facts, score, level, entities)
         })
-        .collect()
+        .collect();
+        findings.extend(pause.map(|p| silence_finding(entity, baseline, &p, entities)));
+        findings
     }
 
     fn end_window(&mut self, judging: &Judging<'_>, out: &mut Judgement) {
@@ -330,13 +339,38 @@ fn rate_finding(entity: &Entity, baseline: &mut Baseline, facts: Option<&Facts>,
         detail: Detail::Rate(RateDetail {
             family: family.to_owned(),
             target,
-            minutes: u32::from(evidence.horizon) * (24 * 60 / WINDOWS_PER_DAY),
+            minutes: u32::from(evidence.horizon) * MINUTES_PER_WINDOW,
             observed: evidence.observed,
             expected: evidence.expected,
             score: best,
         }),
         before: baseline.changes_before(evidence.window.end()),
         hours: baseline.hours(evidence.window),
+    }
+}
+
+fn silence_finding(entity: &Entity, baseline: &mut Baseline, pause: &Pause, entities: f64) -> Finding {
+    let window = WindowId(baseline.next().0.saturating_sub(1));
+    let minutes = |windows: u32| f64::from(windows * MINUTES_PER_WINDOW);
+    Finding {
+        entity: entity.clone(),
+        subject: "rate silence".to_owned(),
+        window,
+        level: Level::Alert,
+        years: months_per_false_alarm(pause.score, false) / 12.0 / entities.max(1.0),
+        learnt_days: baseline.learnt_days(window),
+        span: None,
+        count: 0,
+        detail: Detail::Rate(RateDetail {
+            family: "silence".to_owned(),
+            target: None,
+            minutes: pause.windows * MINUTES_PER_WINDOW,
+            observed: minutes(pause.windows),
+            expected: minutes(pause.longest),
+            score: pause.score,
+        }),
+        before: baseline.changes_before(window.end()),
+        hours: baseline.hours(window),
     }
 }
 

@@ -84,6 +84,7 @@ fn incident(findings: Vec<Finding>) -> Incident {
         sequence: 1,
         opened: findings.iter().map(|f| f.window).min().unwrap(),
         updated: findings.iter().map(|f| f.window).max().unwrap(),
+        joined: findings.iter().map(|f| f.window).max().unwrap(),
         resolved: false,
         findings,
         more: 0,

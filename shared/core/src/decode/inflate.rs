@@ -7,7 +7,7 @@
 
 use std::io::Read;
 
-use libdeflater::{Crc, DecompressionError, Decompressor};
+use libdeflater::{DecompressionError, Decompressor};
 
 use super::reject::RejectReason;
 use crate::limits::DEFLATE_RATIO_MAX;
@@ -120,26 +120,22 @@ fn reserve(buffer: &mut Vec<u8>, len: usize) {
 }
 
 fn gunzip(bytes: &[u8], cap: usize, inflater: &mut Decompressor, buffer: &mut Vec<u8>) -> (usize, Option<RejectReason>) {
-    let trailer: Option<[u8; 8]> = bytes.last_chunk().copied();
-    if let Some([c0, c1, c2, c3, l0, l1, l2, l3]) = trailer {
-        let crc = u32::from_le_bytes([c0, c1, c2, c3]);
-        let len = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
-        if len <= cap && len <= bytes.len().saturating_mul(DEFLATE_RATIO_MAX) {
-            reserve(buffer, len);
-            let out = buffer.get_mut(..len).unwrap_or_default();
-            // The first member alone is read, and then the trailer at the end is another's.
-            if inflater.gzip_decompress(bytes, out) == Ok(len) && crc_of(out) == crc {
-                return (len, None);
-            }
+    let trailer: Option<[u8; 4]> = bytes.last_chunk().copied();
+    let len = trailer.map_or(usize::MAX, |len| u32::from_le_bytes(len) as usize);
+    let believable = len <= cap && len <= bytes.len().saturating_mul(DEFLATE_RATIO_MAX);
+    if believable && !may_have_members(bytes) {
+        reserve(buffer, len);
+        if inflater.gzip_decompress(bytes, buffer.get_mut(..len).unwrap_or_default()) == Ok(len) {
+            return (len, None);
         }
     }
     members(bytes, cap, buffer)
 }
 
-fn crc_of(bytes: &[u8]) -> u32 {
-    let mut crc = Crc::new();
-    crc.update(bytes);
-    crc.sum()
+/// The one shot reads the first member alone and calls that a success. Another would begin with this (and length and
+/// checksum at the end tell nothing where the same member stands twice); by chance it stands in one of 16 million bytes.
+fn may_have_members(bytes: &[u8]) -> bool {
+    bytes.get(1..).is_some_and(|rest| memchr::memmem::find(rest, &[0x1F, 0x8B, 8]).is_some())
 }
 
 /// One gzip member after the other. What follows the last and is none (zeros, a line break) is left.
@@ -150,21 +146,33 @@ fn members(bytes: &[u8], cap: usize, buffer: &mut Vec<u8>) -> (usize, Option<Rej
         let mut decoder = flate2::bufread::GzDecoder::new(rest);
         let fault = stream(&mut decoder, cap, buffer);
         if fault.is_some() {
-            return (buffer.len().min(cap), fault);
+            return (buffer.len(), fault);
         }
         rest = decoder.into_inner();
     }
     (buffer.len(), None)
 }
 
-/// Appends what inflates, up to the cap; the byte over it is the sign that there is more.
+/// What inflates at a time: where the data is damaged, a piece is lost, so it is small; and always the same, so that
+/// what is kept doesn't depend on the room that earlier files left.
+const PIECE_BYTES: usize = 4_096;
+
+/// Appends what inflates, up to the cap.
 fn stream(decoder: &mut impl Read, cap: usize, buffer: &mut Vec<u8>) -> Option<RejectReason> {
-    let room = (cap + 1).saturating_sub(buffer.len());
-    let ended = decoder.take(room as u64).read_to_end(buffer);
-    if buffer.len() > cap {
-        return Some(RejectReason::TooLarge);
+    let mut piece = [0; PIECE_BYTES];
+    loop {
+        match decoder.read(&mut piece) {
+            Ok(0) => return None,
+            Ok(n) => {
+                let room = cap.saturating_sub(buffer.len());
+                buffer.extend_from_slice(piece.get(..n.min(room)).unwrap_or_default());
+                if n > room {
+                    return Some(RejectReason::TooLarge);
+                }
+            }
+            Err(_) => return Some(RejectReason::Deflate),
+        }
     }
-    ended.is_err().then_some(RejectReason::Deflate)
 }
 
 /// Nothing where nothing inflates: two letters of text may look like the header.
@@ -183,5 +191,5 @@ fn unzlib(bytes: &[u8], cap: usize, inflater: &mut Decompressor, buffer: &mut Ve
     }
     buffer.clear();
     let fault = stream(&mut flate2::bufread::ZlibDecoder::new(bytes), cap, buffer);
-    (!buffer.is_empty()).then_some((buffer.len().min(cap), fault))
+    (!buffer.is_empty()).then_some((buffer.len(), fault))
 }

@@ -39,8 +39,6 @@ pub(super) fn parse<'a, T: Deserialize<'a>>(text: &'a str, pos: usize) -> Result
     match values.next() {
         Some(Ok(value)) => Ok((value, pos + values.byte_offset())),
         Some(Err(e)) if e.is_eof() && end < text.len() => Err(RejectReason::TooLong),
-        // The library tells this by its text alone.
-        Some(Err(e)) if e.is_syntax() && e.to_string().starts_with("recursion limit") => Err(RejectReason::TooDeep),
         _ => Err(RejectReason::Syntax),
     }
 }
@@ -152,13 +150,23 @@ fn element(reader: &mut Reader<'_>, text: &str, pos: usize, marker: &str, read: 
         Err(reason) => reason,
     };
     let Some(end) = skip_value(text, pos, RECORD_BYTES_MAX) else { return Ended::Nowhere(reason) };
-    let mended = text.get(pos..end).filter(|_| reason == RejectReason::Syntax).and_then(|element| mend(element).ok());
-    if mended.is_some_and(|mended| reader.mended(pos, &mended, read)) {
-        return Ended::At(end);
-    }
+    let reason = match reason {
+        RejectReason::Syntax => match mend(text.get(pos..end).unwrap_or_default()) {
+            Ok(mended) if reader.mended(pos, &mended, read) => return Ended::At(end),
+            Ok(_) => reason,
+            Err(reason) => reason,
+        },
+        _ => reason,
+    };
     reader.reject(pos, reason);
     // A quote that is missing makes an end out of another's: the next must not be swallowed.
-    Ended::At(find(text, pos + 1, end, marker).unwrap_or(end))
+    match find(text, pos + 1, end, marker).filter(|_| reason == RejectReason::Syntax) {
+        Some(next) => {
+            reader.searches += 1;
+            Ended::At(next)
+        }
+        None => Ended::At(end),
+    }
 }
 
 /// Reads an object that may be anything, by the first key that tells what it is.
@@ -189,6 +197,15 @@ pub(super) fn document(reader: &mut Reader<'_>, text: &str, pos: usize) -> Read 
         }
         let array = byte(text, value) == b'[';
         match key {
+            "Records" if array => at = trail::records(reader, text, value + 1),
+            "records" if array => at = messages::firehose(reader, text, value + 1),
+            "Events" if array => at = trail::lookup_events(reader, text, value + 1),
+            "events" if array => at = messages::log_events(reader, text, value + 1),
+            // What was read must not be read again: behind an array nothing is an error of the whole.
+            _ if arrays > 0 => match skip_value(text, value, VALUE_BYTES_MAX).filter(|end| *end > value) {
+                Some(end) => at = end,
+                None => return Ok(after_arrays(reader, text, value)),
+            },
             "messageType" | "logEvents" | "logGroup" | "logStream" => return messages::message(reader, text, pos),
             "awslogs" => return messages::lambda_event(reader, text, pos),
             "ingestionTime" | "logStreamName" => return messages::log_event(reader, text, pos),
@@ -214,10 +231,6 @@ pub(super) fn document(reader: &mut Reader<'_>, text: &str, pos: usize) -> Read 
             "type" if string(text, value).is_some_and(|kind| kind.starts_with("platform.")) => {
                 return lines::json_line(reader, text, pos);
             }
-            "Records" if array => at = trail::records(reader, text, value + 1),
-            "records" if array => at = messages::firehose(reader, text, value + 1),
-            "Events" if array => at = trail::lookup_events(reader, text, value + 1),
-            "events" if array => at = messages::log_events(reader, text, value + 1),
             _ => {
                 at = skip_value(text, value, VALUE_BYTES_MAX).filter(|end| *end > value).ok_or(RejectReason::Syntax)?;
                 continue;

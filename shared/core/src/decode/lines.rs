@@ -9,7 +9,7 @@ use serde::Deserialize as DeriveDeserialize;
 
 use super::json::{Read, object};
 use super::messages::deliver;
-use super::platform::is_platform_text;
+use super::platform::is_platform;
 use super::record::{Origin, Text};
 use super::scan::skip_value;
 use super::{Format, Reader, RejectReason};
@@ -19,16 +19,14 @@ use crate::time::Timestamp;
 /// Bytes of a line that are looked at to tell what it is: the longest line of the platform has some 300.
 const PROBED_BYTES: usize = 512;
 
-/// Some of the first lines are Lambda's or begin as exports do.
-pub(super) fn is_log(text: &str) -> bool {
-    kind(text).is_some()
-}
-
-fn kind(text: &str) -> Option<Format> {
+/// What the first lines are: the platform's ([`Format::Lines`]) or such as begin with a time ([`Format::Export`]).
+pub(super) fn kind(text: &str) -> Option<Format> {
+    // A file of one line must not be searched for its end.
+    let text = text.get(..text.floor_char_boundary(PROBED_LINES_MAX * PROBED_BYTES)).unwrap_or_default();
     for (_, line) in Lines(text, 0).filter(|(_, line)| !line.trim().is_empty()).take(PROBED_LINES_MAX) {
         let head = line.get(..line.floor_char_boundary(PROBED_BYTES)).unwrap_or_default();
         // The time of a timeout is the platform's own, and not that of an export.
-        if is_platform_text(head) {
+        if is_platform(head) {
             return Some(Format::Lines);
         }
         if stamp(head).is_some() {
@@ -36,14 +34,6 @@ fn kind(text: &str) -> Option<Format> {
         }
     }
     None
-}
-
-pub(super) fn read(reader: &mut Reader<'_>, text: &str) {
-    match kind(text) {
-        Some(Format::Export) => read_export(reader, text),
-        Some(_) => read_bare(reader, text),
-        None => {}
-    }
 }
 
 /// Lines with their line break, and where they begin.
@@ -74,7 +64,7 @@ fn stamp(line: &str) -> Option<(Timestamp, usize)> {
     Some((Timestamp::parse(time)?, (end + 1).min(line.len())))
 }
 
-fn read_export(reader: &mut Reader<'_>, text: &str) {
+pub(super) fn read_export(reader: &mut Reader<'_>, text: &str) {
     let mut open: Option<(usize, Timestamp, usize)> = None;
     for (start, line) in Lines(text, 0) {
         match (stamp(line), open) {
@@ -106,12 +96,13 @@ fn export_event(reader: &mut Reader<'_>, text: &str, from: usize, skip: usize, t
 /// `aws logs tail` writes the stream between time and text: `2025/03/20/[$LATEST]0a1b… text`.
 fn tail_stream(message: &str) -> (&str, &str) {
     match message.split_once(' ') {
-        Some((stream, rest)) if is_stream(stream) => (stream, rest),
+        Some((stream, rest)) if is_function_stream(stream) => (stream, rest),
         _ => ("", message),
     }
 }
 
-fn is_stream(text: &str) -> bool {
+/// `2025/03/20/[$LATEST]0a1b…`, in shared groups `2025/03/20/name[1]0a1b…`.
+pub(super) fn is_function_stream(text: &str) -> bool {
     let mut parts = text.splitn(4, '/');
     let digits = |part: Option<&str>, n: usize| part.is_some_and(|p| p.len() == n && p.bytes().all(|b| b.is_ascii_digit()));
     digits(parts.next(), 4)
@@ -120,7 +111,7 @@ fn is_stream(text: &str) -> bool {
         && parts.next().is_some_and(|p| p.contains('[') && p.contains(']'))
 }
 
-fn read_bare(reader: &mut Reader<'_>, text: &str) {
+pub(super) fn read_bare(reader: &mut Reader<'_>, text: &str) {
     for (start, line) in Lines(text, 0) {
         if !line.trim().is_empty() {
             bare_event(reader, start, line, Format::Lines);

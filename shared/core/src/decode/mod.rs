@@ -158,21 +158,30 @@ impl Reader<'_> {
     }
 
     fn text(&mut self, text: &str) {
-        match text.trim_start().as_bytes().first() {
-            None => {}
-            Some(b'{' | b'[') => {
+        let first = text.trim_start().as_bytes().first().copied().unwrap_or_default();
+        let lines = lines::kind(text);
+        match (first, lines) {
+            (b'{', Some(Format::Lines)) => lines::read_bare(self, text),
+            (b'{' | b'[', _) => {
                 json::read(self, text);
-                // A text may begin with a bracket: `[ERROR] …`, or a line in JSON before lines of the platform.
-                if self.decoded.format.is_none() && lines::is_log(text) {
+                // A text may begin with a bracket: `[ERROR] …`.
+                if self.decoded.format.is_none() && lines.is_some() {
                     self.pending.clear();
-                    lines::read(self, text);
+                    self.lines(text, lines);
                 }
             }
-            Some(_) if table::is_log(text) => table::read(self, text),
-            Some(_) if lines::is_log(text) => lines::read(self, text),
+            _ if table::is_log(text) => table::read(self, text),
+            (_, Some(_)) => self.lines(text, lines),
             // JSON lines may begin with something else.
-            Some(_) if memchr::memmem::find(text.as_bytes(), b"\n{").is_some() => json::read(self, text),
-            Some(_) => self.foreign = true,
+            _ if memchr::memmem::find(text.as_bytes(), b"\n{").is_some() => json::read(self, text),
+            _ => self.foreign = true,
+        }
+    }
+
+    fn lines(&mut self, text: &str, kind: Option<Format>) {
+        match kind {
+            Some(Format::Export) => lines::read_export(self, text),
+            _ => lines::read_bare(self, text),
         }
     }
 

@@ -27,9 +27,14 @@ pub fn line(message: &str) -> Line<'_> {
     }
 }
 
-/// The line is of the platform, in text: the sign by which a file of bare lines is known.
-pub(super) fn is_platform_text(text: &str) -> bool {
-    !matches!(line(text), Line::Application(_)) && !text.trim_start().starts_with('{')
+/// The start of a line is of the platform: the sign by which a file of bare lines is known.
+pub(super) fn is_platform(head: &str) -> bool {
+    let head = head.trim_start();
+    if head.starts_with('{') {
+        let has = |sign: &str| memchr::memmem::find(head.as_bytes(), sign.as_bytes()).is_some();
+        return has("\"type\":\"platform.") || has("\"type\": \"platform.");
+    }
+    !matches!(line(head), Line::Application(_))
 }
 
 fn platform_text(text: &str) -> Option<Line<'_>> {

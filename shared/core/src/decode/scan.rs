@@ -4,7 +4,7 @@
 //! here, aware of strings and without recursion, and each is parsed on its own. There is deliberately no check that
 //! what is skipped is valid: whoever needs it parses it.
 
-use std::borrow::Cow;
+use super::reject::RejectReason;
 
 /// The first position at or after `pos` that is no white space.
 pub(super) fn skip_space(text: &str, pos: usize) -> usize {
@@ -92,10 +92,42 @@ pub(super) fn member(text: &str, pos: usize) -> Member<'_> {
     if value >= text.len() { Member::Broken } else { Member::Key(key, value) }
 }
 
+/// The inside of a string without its escapes. Nothing where one is unknown or needs a second look (surrogate pairs).
+pub(super) fn unescape<'b>(raw: &str, buffer: &'b mut String) -> Option<&'b str> {
+    buffer.clear();
+    let mut rest = raw;
+    while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
+        buffer.push_str(rest.get(..at)?);
+        let mut taken = 2;
+        buffer.push(match byte(rest, at + 1) {
+            b'n' => '\n',
+            b't' => '\t',
+            b'r' => '\r',
+            b'b' => '\u{8}',
+            b'f' => '\u{c}',
+            c @ (b'"' | b'\\' | b'/') => char::from(c),
+            b'u' => {
+                taken = 6;
+                let hex = rest.get(at + 2..at + 6).filter(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()))?;
+                char::from_u32(u32::from_str_radix(hex, 16).ok()?)?
+            }
+            _ => return None,
+        });
+        rest = rest.get(at + taken..)?;
+    }
+    buffer.push_str(rest);
+    Some(buffer)
+}
+
 /// An element with what JSON forbids but logs contain made legal: control characters inside strings, and halves of
-/// surrogate pairs. Of keys that stand twice, the last counts. Nothing where it is broken otherwise.
-pub(super) fn mend(element: &str) -> Result<String, serde_json::Error> {
-    let mut value: serde_json::Value = serde_json::from_str(&legal(element))?;
+/// surrogate pairs. Of keys that stand twice, the last counts. A reason where it is broken otherwise.
+pub(super) fn mend(element: &str) -> Result<String, RejectReason> {
+    // The library tells the limit by its text alone.
+    let reason = |e: serde_json::Error| match e.to_string().starts_with("recursion limit") {
+        true => RejectReason::TooDeep,
+        false => RejectReason::Syntax,
+    };
+    let mut value: serde_json::Value = serde_json::from_str(&legal(element)).map_err(reason)?;
     drop_twins(&mut value);
     Ok(value.to_string())
 }
@@ -118,7 +150,7 @@ fn drop_twins(value: &mut serde_json::Value) {
     }
 }
 
-fn legal(element: &str) -> Cow<'_, str> {
+fn legal(element: &str) -> String {
     let mut out = String::with_capacity(element.len() + 16);
     let mut in_string = false;
     let mut rest = element;
@@ -141,7 +173,7 @@ fn legal(element: &str) -> Cow<'_, str> {
         out.push_str(rest.get(..taken).unwrap_or_default());
         rest = rest.get(taken..).unwrap_or_default();
     }
-    Cow::Owned(out)
+    out
 }
 
 /// Copies the escape at the start of `rest`, a lone half of a surrogate pair as the replacement character; returns its
@@ -203,7 +235,17 @@ mod tests {
         fn a_valid_value_is_skipped_whole(text in r#"[ -~é\n]{0,20}"#, n in any::<u32>()) {
             let value = serde_json::json!({ "k": text, "n": [n, { "e": null }] }).to_string();
             prop_assert_eq!(skip_value(&format!("{value},1"), 0, usize::MAX), Some(value.len()));
-            prop_assert_eq!(mend(&value).map_err(|e| e.to_string()), Ok(value));
+            prop_assert_eq!(mend(&value), Ok(value));
+        }
+
+        #[test]
+        fn unescapes_as_the_parser_does(raw in r#"([ -!#-\[\]-~é]|\\[nrtbf/"\\ux]|\\u00[0-9a-fA-F]{2}|\\ud83d){0,12}"#) {
+            let mut buffer = String::new();
+            if let Some(text) = unescape(&raw, &mut buffer) {
+                let quoted = format!("\"{raw}\"");
+                let parsed: Option<String> = serde_json::from_str(&quoted).ok();
+                prop_assert_eq!(parsed.as_deref(), Some(text));
+            }
         }
 
         #[test]

@@ -263,6 +263,28 @@ fn broken_records() {
     );
 }
 
+/// What stands behind the records is broken, or would be mended: they are told once.
+#[test]
+fn nothing_is_read_twice() {
+    for tail in [
+        ",\"x\":\"\\ud83d\"}",
+        ",\"owner\":\"\\ud83d\"}",
+        ",\"eventName\":\"\\ud83d\",\"eventName\":1}",
+        ",\"x\":tru}",
+        ",\"x\":[",
+        ",",
+        "",
+        "]",
+        "}}",
+    ] {
+        let (decoded, seen) = run(format!("{{\"Records\":[{RECORD}]{tail}").as_bytes());
+        assert_eq!(decoded.records, 1, "{tail} {}", seen.text);
+        let data = message(&event("1", "x"));
+        let (decoded, seen) = run(format!("{}{tail}", &data[..data.len() - 1]).as_bytes());
+        assert_eq!(decoded.records, 1, "{tail} {}", seen.text);
+    }
+}
+
 #[test]
 fn nesting_is_bounded_where_it_is_read() {
     let deep = "[".repeat(1_000_000);
@@ -270,10 +292,14 @@ fn nesting_is_bounded_where_it_is_read() {
     let skipped = RECORD.replace("\"eventID\"", &format!("\"other\":{},\"eventID\"", "[".repeat(100_000) + &"]".repeat(100_000)));
     let (decoded, _) = run(format!("{{\"Records\":[{skipped},{RECORD}]}}").as_bytes());
     assert_eq!((decoded.records, decoded.rejects), (2, 0));
-    for field in ["eventName", "resources", "userIdentity", "requestParameters"] {
-        let read = RECORD.replace("\"eventID\"", &format!("\"{field}\":{},\"eventID\"", "{\"a\":".repeat(200) + "1" + &"}".repeat(200)));
+    let nested = "{\"a\":".repeat(crate::limits::JSON_DEPTH_MAX + 1) + "1" + &"}".repeat(crate::limits::JSON_DEPTH_MAX + 1);
+    for field in ["eventType", "resources", "userIdentity", "requestParameters", "tags"] {
+        let read = RECORD.replace("\"eventID\"", &format!("\"{field}\":{nested},\"eventID\""));
         let (decoded, _) = run(format!("{{\"Records\":[{read},{RECORD}]}}").as_bytes());
-        assert_eq!(decoded.records + decoded.rejects, 2, "{field}");
+        assert_eq!((decoded.records, decoded.rejects), (2, 0), "{field}");
+        let twice = read.replace("\"eventID\"", "\"eventName\":\"x\",\"eventID\"");
+        let (decoded, seen) = run(format!("{{\"Records\":[{twice},{RECORD}]}}").as_bytes());
+        assert_eq!((decoded.records, seen.rejects[0].reason), (1, RejectReason::TooDeep), "{field}");
     }
     let (decoded, seen) = run(format!("{{\"Records\":[{deep}{shut},{RECORD}]}}").as_bytes());
     assert_eq!((decoded.records, decoded.rejects), (1, 1), "{}", seen.text);
@@ -390,12 +416,28 @@ fn subscriptions() {
     "#]],
     );
     check(
-        trail.replace("/aws/lambda/f", "aws-cloudtrail-logs"),
+        trail.replace("/aws/lambda/f", "aws-cloudtrail-logs").replace("2025/03/20/[$LATEST]ab", "1_CloudTrail_eu-west-1"),
         expect![[r#"
         Some(Subscription)
         trail 2025-03-20T06:42:33Z s3.amazonaws.com GetObject [e1] raw 130
     "#]],
     );
+}
+
+/// A function that prints records forges none, whatever its log group is called.
+#[test]
+fn functions_print_no_cloudtrail() {
+    let printed = message(&event("1", &RECORD.replace('"', "\\\"")));
+    for (group, stream, trails) in [
+        ("/aws/lambda/f", "any", 0),
+        ("custom", "2025/03/20/[$LATEST]ab", 0),
+        ("custom", "2025/03/20/f[7]ab", 0),
+        ("trail", "1_CloudTrail_eu-west-1", 1),
+    ] {
+        let content = printed.replace("/aws/lambda/f", group).replace("2025/03/20/[$LATEST]ab", stream);
+        let (_, seen) = run(content.as_bytes());
+        assert_eq!((seen.trails, seen.logs), (trails, 1 - trails), "{group} {stream}");
+    }
 }
 
 #[test]
@@ -455,12 +497,16 @@ fn exported_log_events() {
         "{\"time\":\"2025-03-20T06:42:33Z\",\"type\":\"platform.start\",\"record\":{\"requestId\":\"a\",\"version\":\"3\"}}\n{\"timestamp\":\"2025-03-20T06:42:34Z\",\"level\":\"WARN\",\"requestId\":\"a\",\"message\":\"m\"}\n",
         expect![[r#"
             Some(Lines)
-            log 2025-03-20T06:42:33Z - - - - "{\"time\":\"2025-03-20T06:42:33Z\",\"type\":\"platform.start\",\"record\":{\"requestId\":\"a\",\"version\":\"3\"}}"
+            log 2025-03-20T06:42:33Z - - - - "{\"time\":\"2025-03-20T06:42:33Z\",\"type\":\"platform.start\",\"record\":{\"requestId\":\"a\",\"version\":\"3\"}}\n"
               Start { request_id: "a", version: Some("3") }
-            log 2025-03-20T06:42:34Z - - - - "{\"timestamp\":\"2025-03-20T06:42:34Z\",\"level\":\"WARN\",\"requestId\":\"a\",\"message\":\"m\"}"
+            log 2025-03-20T06:42:34Z - - - - "{\"timestamp\":\"2025-03-20T06:42:34Z\",\"level\":\"WARN\",\"requestId\":\"a\",\"message\":\"m\"}\n"
               Application(Application { level: Some("WARN"), request_id: Some("a"), json: true })
         "#]],
     );
+    // Lines of the application stand before the first of the platform.
+    let (decoded, _) =
+        run(b"{\"level\":\"INFO\",\"eventName\":\"x\"}\n{\"time\":\"2025-03-20T06:42:33Z\",\"type\":\"platform.start\",\"record\":{}}\n");
+    assert_eq!((decoded.format, decoded.records, decoded.rejects), (Some(Format::Lines), 2, 0));
     check(
         "[ERROR]\t2025-03-20T06:42:33.296Z\t01b0e4ee-b1bf-489b-b78c-d2ec23c2edf7\tx\nEND RequestId: a\n",
         expect![[r#"
@@ -565,6 +611,8 @@ fn compressed() {
     {
         assert_eq!(show(&packed), plain);
     }
+    let (decoded, _) = run(&[zip.clone(), zip.clone()].concat());
+    assert_eq!((decoded.records, decoded.rejects), (4, 0), "the same member twice");
     let mut lies = zip.clone();
     let at = lies.len() - 4;
     lies[at..].copy_from_slice(&u32::MAX.to_le_bytes());
@@ -639,6 +687,9 @@ fn hostile_repetition_ends() {
     let (decoded, seen) = run(open.as_bytes());
     assert_eq!((decoded.format, decoded.records), (Some(Format::Trail), 0));
     assert_eq!(seen.rejects.last().map(|r| r.reason), Some(RejectReason::TooManyBroken));
+    let nested = "{\"eventVersion\":".repeat(20_000) + "tru" + &"}".repeat(20_000);
+    let (_, seen) = run(format!("{{\"Records\":[{nested},{RECORD}]}}").as_bytes());
+    assert_eq!(seen.rejects.last().map(|r| r.reason), Some(RejectReason::TooDeep));
     let ones = format!("{{\"Records\":[{}{RECORD}]}}", "1,".repeat(60_000));
     let (_, seen) = run(ones.as_bytes());
     assert_eq!(seen.rejects.last().map(|r| r.reason), Some(RejectReason::TooManyBroken));
@@ -733,6 +784,7 @@ fn platform_lines() {
 #[test]
 fn fuzz_seeds() {
     let corpus = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fuzz/corpus"));
+    let mut used = Scratch::default();
     let mut runs = 0;
     for (target, head, tail) in [
         ("decode", "", ""),
@@ -745,7 +797,12 @@ fn fuzz_seeds() {
     ] {
         for entry in std::fs::read_dir(corpus.join(target)).unwrap() {
             let bytes = std::fs::read(entry.unwrap().path()).unwrap();
-            run(&[head.as_bytes(), &bytes, tail.as_bytes()].concat());
+            let content = [head.as_bytes(), &bytes, tail.as_bytes()].concat();
+            let (decoded, seen) = run(&content);
+            // What earlier files left in the buffers changes nothing.
+            let mut again = Seen::default();
+            assert_eq!(decode(&content, &mut used, &mut again), decoded);
+            assert_eq!(again.text, seen.text);
             line(&String::from_utf8_lossy(&bytes));
             runs += 1;
         }

@@ -5,6 +5,7 @@
 
 pub mod new_flow;
 pub mod rate;
+pub mod silence;
 
 use serde::{Deserialize, Serialize};
 

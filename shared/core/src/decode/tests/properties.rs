@@ -124,4 +124,14 @@ proptest! {
             prop_assert_eq!(&seen.text, &plain.1.text);
         }
     }
+
+    #[test]
+    fn the_usual_log_event_is_read_as_any_other(text in r#"([ -~é\n\t]|REPORT RequestId: a|\u{1F600}){0,30}"#, ms in 1_500_000_000_000_u64..1_800_000_000_000, id in "[0-9]{1,56}") {
+        let message = serde_json::to_string(&text).unwrap();
+        let head = r#"{"messageType":"DATA_MESSAGE","owner":"1","logGroup":"g","logStream":"s","logEvents":["#;
+        let usual = run(format!(r#"{head}{{"id":"{id}","timestamp":{ms},"message":{message}}}]}}"#).as_bytes());
+        let other = run(format!(r#"{head}{{"timestamp":{ms},"id":"{id}","message":{message}}}]}}"#).as_bytes());
+        prop_assert_eq!(usual.0.records, 1);
+        prop_assert_eq!(usual.1.text, other.1.text);
+    }
 }

@@ -10,6 +10,8 @@ use crate::time::{WINDOWS_PER_DAY, WindowId};
 pub(super) const HOUR: u32 = 12;
 /// Windows of a day.
 pub(super) const DAY: u32 = WINDOWS_PER_DAY;
+/// Windows of an hour that are passed over in a run without activity; the last is judged.
+pub(super) const FADED: u32 = HOUR - 1;
 const HOURS_OF_WEEK: u32 = 168;
 
 /// The place of one window.
@@ -44,6 +46,11 @@ impl At {
             hour_of_week: (slot / HOUR) as usize,
             weekend: slot >= 5 * DAY,
         }
+    }
+
+    /// The place of a later window of the same entity.
+    pub(super) fn later(&self, windows: u32) -> At {
+        At::new(WindowId(self.first), WindowId(self.window.0.saturating_add(windows)))
     }
 
     /// Whether this is the last window of its UTC day.
@@ -123,7 +130,7 @@ pub(super) fn geometric(fade: f64, terms: u32) -> f64 {
 }
 
 /// base^n by squaring: the same bits on every system, and cheaper than a logarithm for the exponents met here.
-fn power(base: f64, n: u32) -> f64 {
+pub(super) fn power(base: f64, n: u32) -> f64 {
     let (mut result, mut square, mut rest) = (1., base, n);
     while rest > 0 {
         // A choice and not a branch: the bits of n can't be predicted.

@@ -1,10 +1,18 @@
 //! y of n calls: errors, throttles, denials (a share), calls of a flow and lines (a number per call).
 //!
-//! Judged per call, so that a surge of calls is one statistic's news and not everyone's. Upper side only: fewer errors
-//! are no news. The formulas stand in `DETECTION.md`, "per call". There is deliberately no lower side for flows either: a
-//! function that stops calling a table either stops running or was deployed.
+//! Judged per call, so that a surge of calls is one statistic's news and not everyone's.
+//!
+//! ```text
+//! rates    slow (x .9984 a window); hour of the day (x .85 a visit, shrunk to slow by 24 mean windows of calls);
+//!          fast (x .981, shrunk to slow by 3);  m = max(slow n, sum hour n, fast n if H < 36), H = 1, 6, 36
+//! share    z = sqrt(2 n KL(y/n || m/n)/(1 + phi m)), prior .5 in 50 calls;  others: z of a negative binomial, prior 0 in .02
+//! learn    from y, at most max(2, m + 4 sd)
+//! ```
+//!
+//! Upper side only: fewer errors are no news. There is deliberately no lower side for flows either: a function that stops
+//! calling a table either stops running or was deployed.
 
-use super::at::At;
+use super::at::{At, FADED, HOUR, geometric, power};
 use super::gate::Gates;
 use super::grain::{Cell, Grain, update, zeros};
 use super::tail::{Negative, count_z2_most, share_z, share_z2_most, surprise, surprise_most, surprise_of};
@@ -44,6 +52,12 @@ pub(super) struct Horizon<G: Grain> {
     pub(super) m: G::Single,
     pub(super) phi_sum: G::Single,
     pub(super) phi_weight: G::Single,
+}
+
+impl<G: Grain> Horizon<G> {
+    fn phi(&self, j: usize) -> f64 {
+        ((self.phi_sum.get() + if j == 0 { 0.02 } else { 0.01 }) / (self.phi_weight.get() + 0.2)).clamp(0.002, 20.)
+    }
 }
 
 /// The statistic of one count.
@@ -121,7 +135,7 @@ impl<G: Grain> PerCall<G> {
     fn step_horizon(&mut self, j: usize, (y, n): (f64, f64), rate: &Rate, nature: Nature, gates: &Gates, floor: f64) -> Seen {
         let fade = HORIZONS_SHORT[j].fade;
         let c = 1. + fade;
-        let phi = self.phi(j);
+        let before = self.horizons[j];
         let horizon = &mut self.horizons[j];
         update(&mut horizon.y, |v| fade * v + y);
         update(&mut horizon.n, |v| fade * v + n);
@@ -131,19 +145,19 @@ impl<G: Grain> PerCall<G> {
         let mut seen = Seen::new(0., gates.hold(|g| y >= g.factor * m && y - m >= g.amount && y >= g.least * n), y, m);
         if y > m && y > 0. {
             let floor = if seen.digest { f64::NEG_INFINITY } else { floor };
-            seen.u = surprise_above(floor, j, (y, n, m), phi, nature);
+            seen.u = surprise_above(floor, j, (y, n, m), before.phi(j), nature);
         }
         let (e, m_hour) = (c * y - c * m_hour, c * m_hour);
-        let norm = (m_hour + 1.) * (m_hour + 1.);
+        let weight = 1. / ((m_hour + 1.) * (m_hour + 1.));
         let fade = if j == 0 { 0.9995 } else { 0.9998 };
-        update(&mut horizon.phi_sum, |v| v * fade + ((e * e - m_hour) / norm).min(16.));
-        update(&mut horizon.phi_weight, |v| v * fade + m_hour * m_hour / norm);
+        update(&mut horizon.phi_sum, |v| v * fade + ((e * e - m_hour) * weight).min(16.));
+        update(&mut horizon.phi_weight, |v| v * fade + m_hour * m_hour * weight);
         seen
     }
 
     fn learn(&mut self, (y, n): (f64, f64), rate: &Rate, at: &At) {
         let m = rate.slow.max(rate.hour) * n;
-        let clipped = y.min((m + 4. * (m + self.phi(0) * m * m).sqrt()).max(2.));
+        let clipped = if y <= m.max(2.) { y } else { y.min((m + 4. * (m + self.horizons[0].phi(0) * m * m).sqrt()).max(2.)) };
         let hour = (&mut self.hour[at.hour_of_day], &mut self.hour_n[at.hour_of_day]);
         let fade = if at.slot_of_hour == 0 { HOUR_FADE } else { 1. };
         update(&mut self.slow, |v| v * SLOW_FADE + clipped);
@@ -154,9 +168,31 @@ impl<G: Grain> PerCall<G> {
         update(hour.1, |v| v * fade + n);
     }
 
-    fn phi(&self, j: usize) -> f64 {
-        let horizon = &self.horizons[j];
-        ((horizon.phi_sum.get() + if j == 0 { 0.02 } else { 0.01 }) / (horizon.phi_weight.get() + 0.2)).clamp(0.002, 20.)
+    /// Whether no window without events can pass a gate.
+    pub(super) fn quiet(&self, gates: &Gates) -> bool {
+        self.horizons.iter().all(|horizon| horizon.y.get() < gates.digest.amount)
+    }
+
+    /// Learns all but the last of an hour's windows as windows without calls; `at` is the first.
+    pub(super) fn fade(&mut self, at: &At) {
+        update(&mut self.hour[at.hour_of_day], |v| v * HOUR_FADE);
+        update(&mut self.hour_n[at.hour_of_day], |v| v * HOUR_FADE);
+        for (y, n, fade) in [(&mut self.slow, &mut self.slow_n, SLOW_FADE), (&mut self.fast, &mut self.fast_n, FAST_FADE)] {
+            let kept = power(fade, FADED);
+            update(y, |v| v * kept);
+            update(n, |v| v * kept);
+        }
+        for (j, horizon) in self.horizons.iter_mut().enumerate() {
+            let (fade, c) = (HORIZONS_SHORT[j].fade, 1. + HORIZONS_SHORT[j].fade);
+            let (y, m) = (horizon.y.get() * power(fade, HOUR / 2) * c, horizon.m.get() * power(fade, HOUR / 2) * c);
+            for sum in [&mut horizon.y, &mut horizon.n, &mut horizon.m] {
+                update(sum, |v| v * power(fade, FADED));
+            }
+            let (norm, fade) = ((m + 1.) * (m + 1.), if j == 0 { 0.9995 } else { 0.9998 });
+            let excess = (((y - m) * (y - m) - m) / norm).min(16.);
+            update(&mut horizon.phi_sum, |v| v * power(fade, FADED) + excess * geometric(fade, FADED));
+            update(&mut horizon.phi_weight, |v| v * power(fade, FADED) + m * m / norm * geometric(fade, FADED));
+        }
     }
 }
 

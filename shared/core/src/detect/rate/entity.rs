@@ -153,6 +153,29 @@ impl<G: Grain> Calls<G> {
         Judged { scores, low: self.low.recent(), day_ended }
     }
 
+    /// Whether no window of an hour without activity can pass a gate; `at` is its first window.
+    pub(super) fn quiet(&self, at: &At) -> bool {
+        let gates = [&gate::ERRORS, &gate::THROTTLES, &gate::LINES];
+        self.counts.iter().zip(gates).all(|((count, _), gates)| count.quiet(gates)) && !self.slow.held() && self.volume.quiet(at)
+    }
+
+    /// All but the last of an hour's windows without activity; `at` is the first.
+    pub(super) fn fade(&mut self, at: &At) {
+        self.volume.fade(at);
+        for (count, family) in &mut self.counts {
+            count.fade(at);
+            family.fade();
+        }
+        for (value, family) in &mut self.values {
+            value.fade();
+            family.fade();
+        }
+        self.up.fade();
+        self.down.fade();
+        self.low.fade();
+        self.slow.step(0., at);
+    }
+
     fn end_day(&mut self, day: u32) -> Option<DayMaxima> {
         let mut values = Vec::new();
         self.up.end_day(Family::VolumeUp, day, &mut values);
@@ -203,9 +226,34 @@ impl<G: Grain> Flows<G> {
         Flows { denials: (PerCall::new(), Remembered::new()), series: Default::default() }
     }
 
-    fn step(&mut self, calls: f64, denials: f64, rows: &[FlowRow], first: WindowId, context: &Context, peers: Option<&Peers>) -> Judged {
+    pub(super) fn step(
+        &mut self,
+        calls: f64,
+        denials: f64,
+        rows: &[FlowRow],
+        first: WindowId,
+        context: &Context,
+        peers: Option<&Peers>,
+    ) -> Judged {
         let seen = self.surprises(calls, denials, rows, context, true);
         self.judge(&seen, &At::new(first, context.window), peers)
+    }
+
+    /// Whether no window of an hour without activity can pass a gate.
+    pub(super) fn quiet(&self) -> bool {
+        self.denials.0.quiet(&gate::DENIALS) && self.series.iter().flatten().all(|flow| flow.calls.0.quiet(&gate::FLOW))
+    }
+
+    /// All but the last of an hour's windows without activity; `at` is the first.
+    pub(super) fn fade(&mut self, at: &At) {
+        self.denials.0.fade(at);
+        self.denials.1.fade();
+        for flow in self.series.iter_mut().flatten() {
+            flow.calls.0.fade(at);
+            flow.calls.1.fade();
+            flow.bytes.0.fade();
+            flow.bytes.1.fade();
+        }
     }
 
     /// The surprises; with `lazy` those that can't matter are left at 0.

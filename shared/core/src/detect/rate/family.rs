@@ -5,8 +5,8 @@
 //! here, so that families of logs and of the trail move on independently. There is deliberately no threshold here: it
 //! depends on the account.
 
-use super::at::At;
-use super::grain::{Cell, Grain, zeros};
+use super::at::{At, FADED};
+use super::grain::{Cell, Grain, LEVEL_MAX, zeros};
 use super::peers::{PEER_DAYS, Peers};
 use super::ring::{LOW_SCORE, Ring};
 use super::{Family, Score, Seen};
@@ -75,8 +75,7 @@ impl<G: Grain, const N: usize> Remembered<G, N> {
         }
         let windows = if low { LOW_WINDOWS } else { 1 };
         let slack = self.best.iter().take(windows).map(|v| v.get()).fold(best, f64::min);
-        self.best.rotate_right(1);
-        self.best[0] = G::Single::of(best);
+        self.best = [G::Single::of(best), self.best[0], self.best[1], self.best[2]];
         (self.last_u, self.last_digest, self.last_slack) = (G::Single::of(seen[0].u), seen[0].digest, seen[0].slack);
         evidence.map(|evidence| Score { family: judging.family, digest, slack, evidence })
     }
@@ -89,6 +88,13 @@ impl<G: Grain, const N: usize> Remembered<G, N> {
     /// The surprise of the one-window statistic in the last window.
     pub(super) fn last_one(&self) -> f64 {
         self.last_u.get()
+    }
+
+    /// An hour's windows without activity but the last, in which no gate held. The surprise of the last but one is not
+    /// known; it is taken to be no less than the last, as in silence windows are alike.
+    pub(super) fn fade(&mut self) {
+        (self.last_u, self.last_digest, self.last_slack) = (G::Single::of(LEVEL_MAX), false, false);
+        self.best = zeros();
     }
 
     /// Ends a day: its maxima, statistic by statistic.
@@ -139,6 +145,11 @@ impl<G: Grain> Low<G> {
             low |= ring.score(u, day, peers.and_then(|peers| peers.fit(Family::VolumeDown.kind() + j))) >= LOW_SCORE;
         }
         self.age = if low { 0 } else { self.age.saturating_add(1).min(LOW_AGE + 1) };
+    }
+
+    /// An hour's windows but the last.
+    pub(super) fn fade(&mut self) {
+        self.age = self.age.saturating_add(FADED as u8).min(LOW_AGE + 1);
     }
 
     /// Whether there was a low score in the last 6 hours.

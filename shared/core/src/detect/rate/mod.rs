@@ -4,8 +4,8 @@
 //! throttles, lines, latency and cost from the logs ([`Rates::step_calls`]); denials, calls and bytes of each tracked flow
 //! from the trail ([`Rates::step_flows`]). The two are independent, because their feeds are due at different times. A score
 //! is the logarithm of a return period, and one threshold ([`threshold`]) holds for all families together, because the
-//! budget of false alarms is the entity's and not the series'. Formulas, constants and what they reached stand in
-//! `DETECTION.md`; where text and reference disagree, this follows the reference.
+//! budget of false alarms is the entity's and not the series'. A family's score passes a gate of factor and amount, and
+//! reaches Slack only if it lasts. The formulas stand at the head of each file.
 //!
 //! Deliberately absent: knobs per family, whose low volume makes the account rule hold (the caller counts
 //! [`Judged::low`]), and any notion of time but the window's number.
@@ -231,7 +231,7 @@ impl Seen {
 /// The score from which a family alerts, for an account of so many entities that accepts so many false alarms a week.
 ///
 /// T = 7.5 + 3 max(0, ln(N / (200 w))): 7.5 was measured at 200 functions and one alert a week, and the 3 because beyond
-/// that a nat of score buys ×1.4, not ×2.7 (`DETECTION.md`). Senseless arguments give the least or an endless threshold.
+/// that a nat of score buys ×1.4, not ×2.7. Senseless arguments give the least or an endless threshold.
 pub fn threshold(entities: f64, alerts_per_week: f64) -> f64 {
     7.5 + 3. * libm::log(entities / (200. * alerts_per_week)).max(0.)
 }

@@ -1,8 +1,9 @@
 //! Calibration: a surprise becomes a return period by the entity's own daily maxima.
 //!
 //! What a model calls improbable is often a model's error; how often this very statistic showed such a surprise in the
-//! last 35 days is not. The tail above the median of the daily maxima is a Lomax distribution with a Gamma prior
-//! (`DETECTION.md`, "daily"). There is deliberately no gate before a ring: a gate after it keeps the calibration honest.
+//! last 35 days is not. With u the median of the daily maxima and k, S the number and the sum of the excesses above it,
+//! P(a day's maximum > a) = 1/2 (1 + (a-u)/(S+3))^-(k+6): a Lomax tail, its Gamma prior worth 6 excesses of one half. The
+//! score is -ln P. There is deliberately no gate before a ring: a gate after it keeps the calibration honest.
 
 use super::grain::{Cell, Grain, LEVEL_MAX, zeros};
 

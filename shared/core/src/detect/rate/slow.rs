@@ -1,8 +1,9 @@
 //! The slow reference: the last 7 days against the weekly means of 3 to 9 weeks back.
 //!
 //! What adapts can be led astray slowly; a frozen reference can't. Judged once a day at midnight UTC, both ways, and held
-//! for the day. Full days only. The formula stands in `DETECTION.md`, "slow". There is deliberately no calibration by
-//! daily maxima: the statistic has one value a day.
+//! for the day. Full days only. z = |ln(last 7 days / median of the older weeks)| / sd, with sd^2 = 1.5 max(v_week,
+//! v_day/7) + (.06 age)^2 + 1/N, age their mean age in weeks, N the lesser week's calls. There is deliberately no
+//! calibration by daily maxima: the statistic has one value a day, and its score is 1.5 U.
 
 use super::Seen;
 use super::at::At;
@@ -54,6 +55,11 @@ impl<G: Grain> Slow<G> {
         }
         let [u, last, reference] = self.now.map(Cell::get);
         Seen::new(u, (self.held, false), last, reference)
+    }
+
+    /// Whether it speaks today.
+    pub(super) fn held(&self) -> bool {
+        self.held
     }
 
     fn close_day(&mut self) {

@@ -146,7 +146,7 @@ impl Packed for Volume<Stored> {
         io.cells(&mut self.hour_of_week)?;
         io.cells(&mut self.slot_of_day)?;
         amounts(io, &mut self.hour_of_day.iter_mut().chain(&mut self.slot_of_hour).collect::<Vec<_>>())?;
-        amounts(io, &mut [&mut self.all, &mut self.all_n, &mut self.slot_of_hour_n, &mut self.ewma, &mut self.m6_long])?;
+        amounts(io, &mut [&mut self.all, &mut self.all_n, &mut self.ewma, &mut self.m6_long])?;
         for gain in [&mut self.gain, &mut self.gain_long] {
             amounts(io, &mut [&mut gain.calls, &mut gain.season])?;
         }

@@ -17,6 +17,10 @@ const LN_TAU: f64 = 1.837_879_402_946_116_5;
 /// From this z on the tail is taken from its asymptotic series.
 const FAR: f64 = 5.;
 
+/// From this count on the deviance takes logarithms of quotients: differences of logarithms would lose what is left of it
+/// near the mean.
+const LARGE: f64 = 1e4;
+
 /// Q(z), the upper tail of the normal distribution; never 0.
 pub(super) fn upper_tail(z: f64) -> f64 {
     if z < FAR {
@@ -87,7 +91,12 @@ impl Negative {
     /// The deviance's half, y ln(y/m) - (y + 1/phi) ln((1 + phi y)/(1 + phi m)), and ln(1 + phi y), for y > 0.
     fn half_deviance(&self, y: f64, ln_y: f64) -> (f64, f64) {
         let ln_spread_y = libm::log1p(self.phi * y);
-        let d = y * (ln_y - self.ln_m) - (y + 1. / self.phi) * (ln_spread_y - self.ln_spread);
+        let d = if y < LARGE {
+            y * (ln_y - self.ln_m) - (y + 1. / self.phi) * (ln_spread_y - self.ln_spread)
+        } else {
+            let r = 1. / self.phi;
+            y * libm::log(y / self.m) - (y + r) * libm::log((y + r) / (self.m + r))
+        };
         (d.max(0.), ln_spread_y)
     }
 

@@ -9,7 +9,7 @@ use super::at::At;
 use super::entity::{Calls, Flows};
 use super::grain::{Exact, Grain, Stored};
 use super::{CallsRow, Context, Family, FlowRow, Judged, Peers, Rates, threshold};
-use crate::time::WindowId;
+use crate::time::{Timestamp, WindowId};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -179,7 +179,9 @@ impl Difference {
             for (a, b) in [(ours.digest[i], line[format!("digest_{family}").as_str()]), (ours.slack[i], slack)] {
                 self.scores += usize::from(a.max(b) > 0.);
                 self.scores_off += usize::from(off(a, b) > 0.05);
-                if off(a, b) > self.score {
+                // A score jumps from 0 to ln 2 where U crosses the ring's median.
+                let crossing = a.min(b) == 0. && a.max(b) < 0.7;
+                if !crossing && off(a, b) > self.score {
                     (self.score, self.worst_score) = (off(a, b), format!("{family} at {}: {a} for {b}", line["t"]));
                 }
             }
@@ -329,7 +331,10 @@ fn the_examples_of_the_reference() {
     series.deploys = read("rate.example.deploys").lines().map(|t| (t.parse::<f64>().unwrap() / 300.) as u32).collect();
     let expected = read("rate.example.out.csv");
     let exact = Difference::of(&series, &series.run::<Exact>(), &expected);
-    assert!(exact.windows == 36 && exact.surprise < 1e-6 && exact.score < 1e-6 && exact.flags + exact.lows == 0, "{exact:?}");
+    assert!(
+        exact.windows == 36 && exact.surprise < 1e-6 && exact.score < 1e-6 && exact.flags + exact.lows + exact.scores_off == 0,
+        "{exact:?}"
+    );
     let stored = Difference::of(&series, &series.run::<Stored>(), &expected);
     assert!(stored.score < 0.05 && stored.flags + stored.lows == 0, "{stored:?}");
 }
@@ -343,9 +348,44 @@ fn compare(i: usize) {
     eprintln!("{} exact: {exact:?}", SHAPES[i].0);
     let stored = Difference::of(&series, &series.run::<Stored>(), &expected);
     eprintln!("{} stored: {stored:?}", SHAPES[i].0);
-    assert!(exact.surprise < 1e-6 && exact.score < 1e-6 && exact.flags + exact.lows == 0, "{exact:?}");
+    assert!(exact.surprise < 1e-6 && exact.score < 1e-6 && exact.flags + exact.lows + exact.scores_off == 0, "{exact:?}");
     assert!(stored.score < 0.15 && stored.scores_off * 50 <= stored.scores, "{stored:?}");
     assert_eq!((stored.flags, stored.lows), (0, SHAPES[i].4), "{stored:?}");
+}
+
+/// Real counts: requests of a load balancer and bytes into a machine, as the Numenta Anomaly Benchmark has them.
+#[test]
+fn real_counts_as_the_reference() {
+    let (Some(folder), data) =
+        (prototypes(), Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/nab/data/realAWSCloudwatch")))
+    else {
+        return;
+    };
+    // Sums of 1e9 leave the root of a deviance near 0 four digits, in the reference as here.
+    for (name, limit) in [("elb_request_count_8c0756", 1e-6), ("ec2_network_in_257a54", 1e-4)] {
+        let Ok(file) = std::fs::File::open(data.join(format!("{name}.csv.gz"))) else {
+            missing(name);
+            continue;
+        };
+        let mut text = String::new();
+        std::io::Read::read_to_string(&mut flate2::read::MultiGzDecoder::new(file), &mut text).unwrap();
+        let mut series = Series::default();
+        for (time, value) in text.lines().skip(1).filter_map(|line| line.split_once(',')) {
+            let window = Timestamp::parse(time).unwrap().window().0;
+            if series.rows.is_empty() {
+                series.first = window;
+            }
+            series.rows.resize(series.rows.len().max((window - series.first + 1) as usize), [0.; 11]);
+            series.rows[(window - series.first) as usize][0] = value.parse::<f64>().unwrap().floor();
+        }
+        let Some(expected) = reference(&folder, name, &series) else { return };
+        let exact = Difference::of(&series, &series.run::<Exact>(), &expected);
+        eprintln!("{name} exact: {exact:?}");
+        assert!(exact.surprise < limit && exact.score < limit && exact.flags + exact.lows + exact.scores_off == 0, "{exact:?}");
+        let stored = Difference::of(&series, &series.run::<Stored>(), &expected);
+        eprintln!("{name} stored: {stored:?}");
+        assert!(stored.score < 0.15 && stored.scores_off * 50 <= stored.scores && stored.flags == 0, "{stored:?}");
+    }
 }
 
 macro_rules! compared {
@@ -404,6 +444,57 @@ fn some_peers() -> Peers {
     peers
 }
 
+/// A young entity is judged by its peers, for the digest only, and hands out its first five days.
+#[test]
+fn peers_judge_the_young() {
+    let (peers, series) = (some_peers(), draw(&SHAPES[4]));
+    let (mut known, mut alone, mut days) = (Rates::new(WindowId(series.first)), Rates::new(WindowId(series.first)), 0);
+    let (mut by_peers, mut without) = (0., 0.);
+    for i in 0..2 * 288 {
+        let (mut row, context) = (rows_of(&series.rows[i]).0, series.context(i));
+        if (20..25).contains(&i) {
+            row.errors = row.calls;
+        }
+        let (a, b) = (known.step_calls(&row, &context, Some(&peers)), alone.step_calls(&row, &context, None));
+        days += usize::from(a.day_ended.is_some());
+        assert_eq!(a.slack(), 0.);
+        if i < 30 {
+            (by_peers, without) = (a.digest().max(by_peers), b.digest().max(without));
+        }
+    }
+    assert!(by_peers > 5. && without == 0., "{by_peers} {without}");
+    let end = WindowId(series.first + 2 * 288);
+    let idle = known.idle_calls(end, WindowId(end.0 + 20 * 288), false, false, Some(&peers));
+    assert_eq!(days + idle.days_ended.len(), 5);
+    assert!(Peers::decode(&peers.encode()[..20]).is_err() && Peers::decode(&[9]).is_err());
+}
+
+/// In the year 2255.
+const FAR: WindowId = WindowId(30_000_000);
+
+/// A run of any length ends soon, and what was known fades.
+#[test]
+fn the_longest_run_is_bounded() {
+    let mut rates = Rates::new(WindowId(0));
+    walk(&mut rates, 0, &[([50.; 11], 3000, 0)], &Peers::default());
+    let idle = rates.idle_calls(WindowId(3001), FAR, false, false, None);
+    assert!(sane(&idle.worst) && idle.worst.scores.len() < 9);
+    rates.idle_flows(WindowId(3001), FAR, None);
+    let context = Context { window: FAR, deployed: true, clocks_shifted: true, account_low: false };
+    assert!(sane(&rates.step_calls(&rows_of(&[50.; 11]).0, &context, None)));
+}
+
+#[test]
+fn thresholds_are_those_of_the_rule() {
+    for (entities, alerts, t) in [(200., 1., 7.5), (10., 1., 7.5), (2000., 1., 14.407_755_278_982_137), (400., 2., 7.5)] {
+        assert!((threshold(entities, alerts) - t).abs() < 1e-12);
+    }
+    assert!(
+        (super::months_per_false_alarm(7.5, false) - 42.).abs() < 1e-12
+            && (super::months_per_false_alarm(10.5, true) - 13.591_409).abs() < 1e-5
+    );
+}
+
 /// What is left out changes no score, no flag, no ring.
 #[test]
 fn surprises_left_out_do_not_matter() {
@@ -427,13 +518,82 @@ fn surprises_left_out_do_not_matter() {
     }
 }
 
+/// The scores of the windows with activity, with runs without in between passed at once or stepped.
+fn scored(series: &Series, at_once: bool) -> (Vec<Judged>, Rates) {
+    let (mut rates, mut all, mut i) = (Rates::new(WindowId(series.first)), Vec::new(), 0);
+    while i < series.rows.len() {
+        let (row, context) = (&series.rows[i], series.context(i));
+        let steady =
+            |j: usize| (series.context(j).clocks_shifted, series.context(j).account_low) == (context.clocks_shifted, context.account_low);
+        let idle = |j: &usize| series.rows[*j].iter().all(|v| *v == 0.) && !series.context(*j).deployed && steady(*j);
+        let run = (i..series.rows.len()).take_while(idle).count();
+        if at_once && run > 0 {
+            let (from, to) = (context.window, WindowId(context.window.0 + run as u32));
+            all.push(rates.idle_calls(from, to, context.clocks_shifted, context.account_low, None).worst);
+            all.push(rates.idle_flows(from, to, None).worst);
+            i += run;
+            continue;
+        }
+        let (calls, flows) = rows_of(row);
+        let mut worst = [super::Idle::default(), super::Idle::default()];
+        for j in i..i + run.max(1) {
+            let context = series.context(j);
+            worst[0].merge(rates.step_calls(&calls, &context, None));
+            worst[1].merge(rates.step_flows(row[0], row[3], if run > 0 { &[] } else { &flows }, &context, None));
+        }
+        all.extend(worst.map(|idle| idle.worst));
+        i += run.max(1);
+    }
+    (all, rates)
+}
+
+/// Shapes that sleep long: a burst now and then, one job a week, a function that was switched off.
+const SLEEPERS: [Shape; 4] = [
+    ("rare", 120, |i, _| if i.wrapping_mul(2_654_435_761) % 3001 < 2 { 70. } else { 0. }, 0.3, 0),
+    ("weekly", 100, |_, at| if at.hour_of_week == 50 && at.slot_of_hour == 4 { 30. } else { 0. }, 0.2, 0),
+    ("gone", 110, |i, _| if i < 8000 { 1.5 } else { 0. }, 0.3, 0),
+    ("handful", 120, |_, at| if at.weekend { 0. } else { 0.015 }, 0.3, 0),
+];
+
+/// How far passing runs at once moves scores: of windows with activity and the worst of runs.
+#[test]
+fn runs_at_once_are_near_steps() {
+    // Per sleeper: scores off by more than .05, and `low` flags.
+    for (shape, held) in
+        SHAPES.iter().chain(&SLEEPERS).zip([(0, 0), (0, 0), (0, 0), (0, 0), (0, 0), (0, 0), (0, 0), (0, 2), (0, 0), (0, 0)])
+    {
+        let series = draw(shape);
+        let ((steps, stepped), (runs, passed)) = (scored(&series, false), scored(&series, true));
+        let (mut off, mut scores, mut lows, mut most) = (0, 0, 0, 0f64);
+        for (a, b) in steps.iter().zip(&runs) {
+            lows += usize::from(a.low != b.low);
+            let of = |judged: &Judged, family| judged.scores.iter().find(|s| s.family == family).map_or((0., 0.), |s| (s.digest, s.slack));
+            for family in a.scores.iter().chain(&b.scores).map(|s| s.family) {
+                let (a, b) = (of(a, family), of(b, family));
+                let distance = |a: f64, b: f64| (a - b).abs() / a.max(1.);
+                let worse = distance(a.0, b.0).max(distance(a.1, b.1));
+                (scores, most, off) = (scores + 1, most.max(worse), off + usize::from(worse > 0.05));
+            }
+        }
+        let rings = |rates: &Rates| rates.calls.down.rings.clone().map(|ring| ring.days.map(super::grain::Cell::get));
+        let ring_off = rings(&stepped).iter().flatten().zip(rings(&passed).iter().flatten()).map(|(a, b)| (a - b).abs()).fold(0., f64::max);
+        eprintln!(
+            "{}: {} runs and windows, {scores} scores, {off} off, {most:.3} at most, {lows} low; rings {ring_off:.3}",
+            shape.0,
+            steps.len()
+        );
+        assert_eq!(steps.len(), runs.len());
+        assert!((off, lows) == held && most < 0.05 && ring_off < 0.4, "{}", shape.0);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     #[test]
     fn any_rows_give_numbers_and_any_checkpoint_changes_nothing(
         first in 0u32..10_000_000,
-        rows in prop::collection::vec((any_row(), prop_oneof![0..3u16, 0..3000u16], any::<u8>()), 1..20),
+        rows in prop::collection::vec((any_row(), prop_oneof![2 => 0..3u16, 2 => 0..1000u16, 1 => 0..20_000u16], any::<u8>()), 1..20),
         cut in any::<prop::sample::Index>(),
     ) {
         let peers = some_peers();

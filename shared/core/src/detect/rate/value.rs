@@ -1,8 +1,15 @@
 //! The logarithm of a value per call: median and tail of the duration, cost of a call, bytes of a flow call.
 //!
-//! Windows without calls are skipped: nothing was seen, nothing is learnt, nothing fades. The spread is a regression on
-//! 1/calls, because the median of few calls jumps. The formulas stand in `DETECTION.md`, "per-call values". Upper side
-//! only, and deliberately no test of the shape of durations: that is another detector's question.
+//! Windows without calls are skipped: nothing was seen, nothing is learnt, nothing fades.
+//!
+//! ```text
+//! e     = v - slow - hour's offset (shrunk to 0 by 12 windows);  H = 1: at most v - fast;  z = e/sd
+//! sd^2  = s0 + s1/n, by running regression of e^2 on 1/n, because the median of few calls jumps
+//! H     = 6, 36: the mean z over its learnt spread (prior 20 windows of .3 | .2);  H = 6: at most this window's z
+//! learn   from e within 4 sd
+//! ```
+//!
+//! Upper side only, and deliberately no test of the shape of durations: that is another detector's question.
 
 use super::at::{At, DAY};
 use super::gate::Gates;
@@ -115,6 +122,11 @@ impl<G: Grain> PerCallValue<G> {
         }
         self.learn(&seen, at);
         out
+    }
+
+    /// An hour's windows without calls but the last: nothing was seen, only a deployment gets older.
+    pub(super) fn fade(&mut self) {
+        self.since_deploy = DEPLOY_WINDOWS;
     }
 
     /// A deployment: the level and the hours weigh a tenth and are relearnt.

@@ -1,11 +1,21 @@
 //! Calls: is this many plausible for this hour of this week?
 //!
-//! Four experts with negative binomial tails and a histogram of everything seen are mixed by their recent likelihood;
-//! three longer horizons compare faded sums with the season. Every window is judged first and learnt after. The formulas
-//! stand in `DETECTION.md`, "Counts: mixture of experts, tails, horizons, calibration". The mixture is deliberately not
-//! trained: weights follow the likelihood, all constants are fixed.
+//! Every window is judged first and learnt after. "x .98" says how a sum fades a window or a visit.
+//!
+//! ```text
+//! season    hour-of-week mean (x .8 a visit), shrunk to hour of day by kind of day (x .95, the other kind weighs .1), that
+//!           to the overall mean (x .99983); pseudo-windows max(12, min(6/mean, 2000))
+//! experts   m: season x gain (x .981, prior 2 calls) | EWMA (x .84) | slot of day (x .9) | slot of hour (x .98)
+//!           phi = (.3 + sum ((x-m)^2 - m)/(m+1)^2)/(.5 + sum m^2/(m+1)^2), x .9995;  fifth: a histogram of all values
+//! mixture   w = .96 softmax(log likelihood, x .99) + .008;  U = -ln sum w P(X >= x), L = -ln sum w P(X <= x)
+//! horizons  H = 6, 36, 288: sums Y, M (x e^(-1/H)) of x and of season x gain of 4 days;  z of c Y against c M, c = 1 + e^(-1/H);
+//!           H = 6 also with the gain of 3 hours, the z nearer 0 counts;  U = -ln(Q(z) + .005 histogram tail)
+//! learn     from x, at most max(2, m + 4 sd)
+//! ```
+//!
+//! The mixture is deliberately not trained: weights follow the likelihood, all constants are fixed and were measured once.
 
-use super::at::{At, DAY, HOUR, geometric};
+use super::at::{At, DAY, FADED, HOUR, geometric, power};
 use super::gate::{VOLUME_DOWN, VOLUME_UP};
 use super::grain::{Cell, Grain, update, zeros};
 use super::tail::{Negative, count_z2_most, surprise_most, surprise_of, upper_tail};
@@ -56,9 +66,8 @@ pub(super) struct Volume<G: Grain> {
     pub(super) slot_of_day: [G::Sum; 288],
     pub(super) slot_of_hour: [G::Single; 12],
     pub(super) all: G::Single,
-    /// Windows folded into `all`, and into each slot of the hour.
+    /// Windows folded into `all`.
     pub(super) all_n: G::Single,
-    pub(super) slot_of_hour_n: G::Single,
     pub(super) gain: Gain<G>,
     pub(super) gain_long: Gain<G>,
     pub(super) ewma: G::Single,
@@ -119,7 +128,6 @@ impl<G: Grain> Volume<G> {
             slot_of_hour: zeros(),
             all: zero,
             all_n: zero,
-            slot_of_hour_n: zero,
             gain,
             gain_long: gain,
             ewma: zero,
@@ -148,6 +156,79 @@ impl<G: Grain> Volume<G> {
         (ups, downs)
     }
 
+    /// Whether no window of an hour without calls can pass a gate; `at` is the first.
+    pub(super) fn quiet(&self, at: &At) -> bool {
+        let expected = self.expect(at, false);
+        let rate = expected.experts.iter().fold(expected.season * expected.gain_long, |most, m| most.max(*m));
+        let most = self.horizons.iter().fold(self.m6_long.get(), |most, horizon| most.max(horizon.m.get()));
+        let surge = self.horizons.iter().any(|horizon| horizon.y.get() >= VOLUME_UP.digest.amount);
+        !surge && most + f64::from(HOUR) * rate < VOLUME_DOWN.digest.amount
+    }
+
+    /// Learns all but the last of an hour's windows as windows without calls, at the expectation of the middle one; `at`
+    /// is the first. What an hour or a slot of the day keeps is the same as by steps.
+    pub(super) fn fade(&mut self, at: &At) {
+        let middle = at.later(HOUR / 2);
+        let (own, _) = hours_of_day(at);
+        update(&mut self.hour_of_week[at.hour_of_week], |v| v * WEEK_FADE);
+        update(&mut self.hour_of_day[own], |v| v * DAY_FADE);
+        let season = self.season(at, false).0;
+        self.fade_sums(HOUR / 2, season);
+        let expected = self.expect(&middle, false);
+        self.fade_experts(&expected);
+        for j in 0..HORIZONS_LONG.len() {
+            self.fade_horizon(j, &expected);
+        }
+        self.fade_sums(FADED - HOUR / 2, expected.season);
+        let slots = at.slot_of_day..at.slot_of_day + FADED as usize;
+        self.slot_of_day[slots].iter_mut().for_each(|v| update(v, |v| v * SLOT_OF_DAY_FADE));
+        self.slot_of_hour[..FADED as usize].iter_mut().for_each(|v| update(v, |v| v * SLOT_OF_HOUR_FADE));
+        self.histogram.add(0, FADED);
+    }
+
+    /// The sums that fade every window, over windows without calls.
+    fn fade_sums(&mut self, windows: u32, season: f64) {
+        update(&mut self.all, |v| v * power(ALL_FADE, windows));
+        update(&mut self.all_n, |v| v * power(ALL_FADE, windows) + geometric(ALL_FADE, windows));
+        for (gain, fade) in [(&mut self.gain, GAIN_FADE), (&mut self.gain_long, GAIN_LONG_FADE)] {
+            update(&mut gain.calls, |v| v * power(fade, windows));
+            update(&mut gain.season, |v| v * power(fade, windows) + season * geometric(fade, windows));
+        }
+        update(&mut self.ewma, |v| v * power(EWMA_FADE, windows));
+    }
+
+    fn fade_experts(&mut self, expected: &Expected) {
+        let sum = geometric(0.99, FADED);
+        let mut likelihood = self.likelihood.map(|v| v.get() * power(0.99, FADED));
+        likelihood[EXPERTS] += sum * libm::log(self.histogram.density(0)).max(-12.);
+        for (i, likelihood) in likelihood.iter_mut().take(EXPERTS).enumerate() {
+            let (m, sum_phi) = (expected.experts[i], geometric(0.9995, FADED));
+            *likelihood += sum * Negative::new(m, expected.phi[i]).ln_p0().max(-12.);
+            let norm = (m + 1.) * (m + 1.);
+            update(&mut self.phi_sum[i], |v| v * power(0.9995, FADED) + sum_phi * ((m * m - m) / norm).min(25.));
+            update(&mut self.phi_weight[i], |v| v * power(0.9995, FADED) + sum_phi * m * m / norm);
+        }
+        self.keep_likelihood(likelihood);
+    }
+
+    fn fade_horizon(&mut self, j: usize, expected: &Expected) {
+        let fade = HORIZONS_LONG[j].fade;
+        let (kept, sum) = (power(fade, FADED), geometric(fade, FADED));
+        let long = expected.season * expected.gain_long;
+        let rate = if j == 0 { expected.experts[0] } else { long };
+        let horizon = &mut self.horizons[j];
+        let middle = horizon.y.get() * power(fade, HOUR / 2);
+        update(&mut horizon.y, |y| y * kept);
+        for m in [&mut horizon.m, &mut horizon.most, &mut horizon.least] {
+            update(m, |m| m * kept + rate * sum);
+        }
+        if j == 0 {
+            update(&mut self.m6_long, |m| m * kept + long * sum);
+        }
+        self.histograms_long[j].add(bin(8. * middle * (1. - fade)), FADED);
+        self.learn_horizon(j, FADED);
+    }
+
     /// Mean calls of one window of the hour of the week, shrunk to the hour of the day and that to the overall mean.
     fn season(&self, at: &At, shifted: bool) -> (f64, f64, f64) {
         let mean = (self.all.get() + 0.05) / (self.all_n.get() + 1.);
@@ -171,7 +252,7 @@ impl<G: Grain> Volume<G> {
         let gain = (self.gain.calls.get() + 2.) / (self.gain.season.get() + 2.);
         let gain_long = (self.gain_long.calls.get() + 10.) / (self.gain_long.season.get() + 10.);
         let slot_of_day_n = geometric(SLOT_OF_DAY_FADE, at.age / DAY);
-        let slot_of_hour_n = self.slot_of_hour_n.get();
+        let slot_of_hour_n = geometric(SLOT_OF_HOUR_FADE, at.age / HOUR);
         let experts = [
             season * gain,
             (self.ewma.get() + 0.2 * season) / (geometric(EWMA_FADE, at.age.min(EWMA_LONG)) + 0.2),
@@ -190,7 +271,7 @@ impl<G: Grain> Volume<G> {
     fn shares(&self) -> [f64; EXPERTS + 1] {
         let weights = self.likelihood.map(|v| if v.get() == 0. { 1. } else { libm::exp(v.get()) });
         let total: f64 = weights.iter().sum();
-        weights.map(|v| 0.96 * v / total + SHARE_LEAST)
+        weights.map(|v| v * (0.96 / total) + SHARE_LEAST)
     }
 
     /// H = 1: the mixture's tails, upward and downward.
@@ -218,11 +299,15 @@ impl<G: Grain> Volume<G> {
         let (fade, short) = (HORIZONS_LONG[j].fade, j == 0);
         let c = 1. + fade;
         let rate = if short { expected.experts[0] } else { expected.season * expected.gain_long };
+        let (most, least) = match expected.shifted {
+            true => (expected.most / expected.season, expected.least / expected.season),
+            false => (1., 1.),
+        };
         let horizon = &mut self.horizons[j];
         update(&mut horizon.y, |y| fade * y + x);
         update(&mut horizon.m, |m| fade * m + rate);
-        update(&mut horizon.most, |m| fade * m + rate * expected.most / expected.season);
-        update(&mut horizon.least, |m| fade * m + rate * expected.least / expected.season);
+        update(&mut horizon.most, |m| fade * m + rate * most);
+        update(&mut horizon.least, |m| fade * m + rate * least);
         let (y, m) = (horizon.y.get(), horizon.m.get());
         let (mut m_up, mut m_down) = (m, m);
         if short {
@@ -240,7 +325,7 @@ impl<G: Grain> Volume<G> {
             up.u = if z > 0. { surprise_of(upper_tail(z) + 0.005 * tails.0) } else { 0. };
             down.u = if z < 0. { surprise_of(upper_tail(-z) + 1e-5 * tails.1) } else { 0. };
         }
-        self.histograms_long[j].add(bin_y);
+        self.histograms_long[j].add(bin_y, 1);
         (up, down)
     }
 
@@ -272,18 +357,15 @@ impl<G: Grain> Volume<G> {
         let x = value.x;
         self.learn_experts(value, &expected.experts, experts);
         for j in 0..HORIZONS_LONG.len() {
-            self.learn_horizon(j);
+            self.learn_horizon(j, 1);
         }
         let sd = |i: usize| (expected.experts[i] + self.phi(i) * expected.experts[i] * expected.experts[i]).sqrt();
-        let most = (0..EXPERTS).map(|i| expected.experts[i] + 4. * sd(i)).fold(2., f64::max);
-        let clipped = x.min(most);
+        let usual = expected.experts.iter().copied().fold(2., f64::max);
+        let clipped = if x <= usual { x } else { x.min((0..EXPERTS).map(|i| expected.experts[i] + 4. * sd(i)).fold(2., f64::max)) };
         let (own, _) = hours_of_day(at);
         let new_visit = at.slot_of_hour == 0;
         update(&mut self.all, |v| v * ALL_FADE + clipped);
         update(&mut self.all_n, |v| v * ALL_FADE + 1.);
-        if (at.age + 1).is_multiple_of(HOUR) {
-            update(&mut self.slot_of_hour_n, |v| v * SLOT_OF_HOUR_FADE + 1.);
-        }
         update(&mut self.hour_of_week[at.hour_of_week], |v| if new_visit { v * WEEK_FADE + clipped } else { v + clipped });
         update(&mut self.hour_of_day[own], |v| if new_visit { v * DAY_FADE + clipped } else { v + clipped });
         update(&mut self.slot_of_day[at.slot_of_day], |v| SLOT_OF_DAY_FADE * v + x);
@@ -293,7 +375,7 @@ impl<G: Grain> Volume<G> {
             update(&mut gain.season, |v| v * fade + expected.season);
         }
         update(&mut self.ewma, |v| v * EWMA_FADE + clipped);
-        self.histogram.add(value.bin);
+        self.histogram.add(value.bin, 1);
     }
 
     /// Likelihoods and dispersions.
@@ -303,25 +385,31 @@ impl<G: Grain> Volume<G> {
         for i in 0..EXPERTS {
             let (m, e) = (means[i], value.x - means[i]);
             likelihood[i] += experts[i].ln_density(value.x, value.ln_x).max(-12.);
-            let norm = (m + 1.) * (m + 1.);
-            update(&mut self.phi_sum[i], |v| v * 0.9995 + ((e * e - m) / norm).min(25.));
-            update(&mut self.phi_weight[i], |v| v * 0.9995 + m * m / norm);
+            let weight = 1. / ((m + 1.) * (m + 1.));
+            update(&mut self.phi_sum[i], |v| v * 0.9995 + ((e * e - m) * weight).min(25.));
+            update(&mut self.phi_weight[i], |v| v * 0.9995 + m * m * weight);
         }
+        self.keep_likelihood(likelihood);
+    }
+
+    /// Keeps log likelihoods against the best.
+    fn keep_likelihood(&mut self, likelihood: [f64; EXPERTS + 1]) {
         let top = likelihood.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         self.likelihood = likelihood.map(|v| G::Single::of((v - top).max(-20.)));
     }
 
-    fn learn_horizon(&mut self, j: usize) {
+    /// The dispersion of a longer horizon, from so many windows like this.
+    fn learn_horizon(&mut self, j: usize, windows: u32) {
         let (c, horizon) = (1. + HORIZONS_LONG[j].fade, &mut self.horizons[j]);
         let (y, m) = (c * horizon.y.get(), c * horizon.m.get());
         if m <= 0.5 {
             return;
         }
-        let weight = m / (m + 5.);
+        let (weight, kept) = (m / (m + 5.) * geometric(0.9998, windows), power(0.9998, windows));
         let excess = (((y - m) * (y - m) - m) / (m * m)).clamp(-1., 4.);
-        update(&mut horizon.phi_weight, |v| v * 0.9998 + weight);
+        update(&mut horizon.phi_weight, |v| v * kept + weight);
         let least = 0.0005 * horizon.phi_weight.get();
-        update(&mut horizon.phi_sum, |v| (v * 0.9998 + weight * excess).max(least));
+        update(&mut horizon.phi_sum, |v| (v * kept + weight * excess).max(least));
     }
 }
 
@@ -340,30 +428,30 @@ fn mixed(
     (0..EXPERTS).map(|i| share[i] * of(i)).sum()
 }
 
-/// Bounds on the surprises upward and downward, by one expert alone: the sum of the mixture is at least its part.
+/// Bounds on the surprises upward and downward of the mixture: by Jensen's inequality -ln sum w P is at most
+/// -ln W + sum (w/W)(-ln P) over the experts, W their sum, and -ln W at most 1/W - 1.
 fn surprises_most(x: f64, share: &[f64; EXPERTS + 1], expected: &Expected, experts: &[Negative; EXPERTS]) -> (f64, f64) {
-    let heaviest = (1..EXPERTS).fold(0, |best, i| if share[i] > share[best] { i } else { best });
-    let (m, phi) = (expected.experts[heaviest], expected.phi[heaviest]);
-    // -ln of the share, from above.
-    let lost = match share[heaviest] {
-        w if w >= 0.5 => 0.7,
-        w if w >= 0.2 => 1.61,
-        _ => return (f64::INFINITY, f64::INFINITY),
-    };
     if expected.shifted {
         return (f64::INFINITY, f64::INFINITY);
     }
-    let up = match x {
-        x if x <= 1. => f64::INFINITY,
-        x if x - 0.5 <= m => std::f64::consts::LN_2,
-        x => surprise_most(count_z2_most(x - 0.5, m, phi)),
-    };
-    let down = match x {
-        x if x <= 0. => -experts[heaviest].ln_p0(),
-        x if x + 0.5 >= m => std::f64::consts::LN_2,
-        x => surprise_most(count_z2_most(x + 0.5, m, phi)),
-    };
-    (up + lost, down + lost)
+    let (mut all, mut up, mut down) = (0., 0., 0.);
+    for i in 0..EXPERTS {
+        let (m, phi) = (expected.experts[i], expected.phi[i]);
+        all += share[i];
+        up += share[i]
+            * match x {
+                x if x <= 1. => f64::INFINITY,
+                x if x - 0.5 <= m => std::f64::consts::LN_2,
+                x => surprise_most(count_z2_most(x - 0.5, m, phi)),
+            };
+        down += share[i]
+            * match x {
+                x if x <= 0. => -experts[i].ln_p0(),
+                x if x + 0.5 >= m => std::f64::consts::LN_2,
+                x => surprise_most(count_z2_most(x + 0.5, m, phi)),
+            };
+    }
+    (up / all + 1. / all - 1., down / all + 1. / all - 1.)
 }
 
 fn hours_of_day(at: &At) -> (usize, usize) {
@@ -429,8 +517,9 @@ impl<G: Grain> Histogram<G> {
 
     /// P(bin >= b), P(bin <= b)
     fn tails(&self, b: usize) -> (f64, f64) {
-        let up: f64 = self.counts[b..].iter().map(|n| n.get()).sum();
-        let total = self.total.get();
+        let (total, sum) = (self.total.get(), |counts: &[G::Count]| counts.iter().map(|n| n.get()).sum::<f64>());
+        // Counts are multiples of a power of 2 and their sums exact; so either side may be added up.
+        let up = if b < BINS / 4 { total - sum(&self.counts[..b]) } else { sum(&self.counts[b..]) };
         ((up + 0.01) / (total + 1.), (total - up + self.counts[b].get() + 0.01) / (total + 1.))
     }
 
@@ -438,9 +527,9 @@ impl<G: Grain> Histogram<G> {
         (self.counts[b].get() + 0.02) / (self.total.get() + 1.) / WIDTHS[b]
     }
 
-    fn add(&mut self, b: usize) {
-        update(&mut self.counts[b], |n| n + 1.);
-        update(&mut self.total, |n| n + 1.);
+    fn add(&mut self, b: usize, windows: u32) {
+        update(&mut self.counts[b], |n| n + f64::from(windows));
+        update(&mut self.total, |n| n + f64::from(windows));
         if self.total.get() > HISTOGRAM_WINDOWS {
             for n in &mut self.counts {
                 update(n, |n| n * 0.5);

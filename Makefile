@@ -1,0 +1,65 @@
+# Outflow. `make help` lists what can be made.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+# Logs to replay in `make demo`; empty: the books service is simulated.
+LOGS ?=
+DEMO := demo-out
+OUTFLOW := target/release/outflow
+FUZZ_SECONDS ?= 60
+DENY_VERSION := 0.20.2
+
+.PHONY: help demo build check test tools deny bench fuzz clean
+
+help: ## This list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+build: ## The outflow command, in target/release
+	@cargo build --release --locked --package outflow-cli
+
+demo: build ## Simulate a small service, replay it, show the incident (LOGS=dir: your own logs)
+	@mkdir -p $(DEMO)
+	@if [ -z "$(LOGS)" ]; then \
+		rm -rf "$(DEMO)/logs"; \
+		echo "Simulating 21 days of a books service…"; \
+		$(OUTFLOW) simulate books --out "$(DEMO)/logs"; \
+		echo; \
+	fi
+	@code=0; $(OUTFLOW) replay "$(if $(LOGS),$(LOGS),$(DEMO)/logs)" --out "$(DEMO)" || code=$$?; \
+	if [ $$code -gt 1 ]; then exit $$code; fi; \
+	echo; \
+	echo "Everything lies in $(DEMO)/: $(if $(LOGS),,logs/ what was simulated, )incidents.jsonl the incidents as OCSF, coverage.json what was read"
+
+check: ## Format, lints, unit and scenario tests
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo test --workspace --locked --lib --bins
+
+test: tools ## Everything that must hold; what CI runs
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	$(MAKE) --no-print-directory deny
+	cargo test --workspace --locked
+
+tools: .tools/ocsf-2004.json .tools/bin/cargo-deny ## What tests need, pinned, into .tools/
+
+.tools/ocsf-2004.json: tests/requirements.txt tests/tools/ocsf_schema.py
+	tests/tools/python.sh
+
+.tools/bin/cargo-deny:
+	cargo install --locked cargo-deny --version $(DENY_VERSION) --root .tools
+
+deny: .tools/bin/cargo-deny ## Licences, sources and doubled versions of dependencies
+	.tools/bin/cargo-deny --offline check bans licenses sources
+
+bench: ## Speed and memory as ratios in one run
+	cargo run --release --locked --package outflow-bench
+
+fuzz: ## Every decoder, FUZZ_SECONDS each (needs a nightly toolchain)
+	tests/fuzz/run.sh $(FUZZ_SECONDS)
+
+clean: ## What was built and installed here
+	rm -rf target $(DEMO) .tools tests/fuzz/target
