@@ -81,7 +81,7 @@ fn kind_of(id: &str) -> Option<(&'static str, &'static str)> {
 pub(super) fn title(finding: &Finding) -> String {
     match &finding.detail {
         Detail::NewFlow(flow) => new_flow(&finding.entity, flow, true),
-        Detail::Rate(rate) => rate_of(&finding.entity, rate),
+        Detail::Rate(rate) => rate_of(&finding.entity, rate, is_silence(finding)),
         Detail::Quiet { functions } => format!("{} functions of the account went quiet together", count(*functions)),
     }
 }
@@ -210,7 +210,21 @@ fn everyday(flow: &FlowDetail) -> Option<&'static str> {
     }
 }
 
-fn rate_of(entity: &Entity, rate: &RateDetail) -> String {
+/// Hours without a call at the end of those that a finding shows; the last is not over yet.
+pub(super) fn hours_without(finding: &Finding) -> usize {
+    finding.hours.iter().rev().take_while(|calls| **calls <= 0.0).count()
+}
+
+/// Nothing comes any more. A long sum still holds what came before, so its last hours count too.
+pub(super) fn is_silence(finding: &Finding) -> bool {
+    match &finding.detail {
+        Detail::Rate(rate) => rate.family == "volume down" && (rate.observed < NOTHING || hours_without(finding) >= 2),
+        Detail::Quiet { .. } => true,
+        Detail::NewFlow(_) => false,
+    }
+}
+
+fn rate_of(entity: &Entity, rate: &RateDetail, silent: bool) -> String {
     let who = who(entity);
     let function = entity.kind == EntityKind::Function;
     let factor = times(rate.observed, rate.expected);
@@ -221,7 +235,7 @@ fn rate_of(entity: &Entity, rate: &RateDetail) -> String {
         "volume up" if rate.expected < NOTHING => format!("{who} is active when it is usually quiet"),
         "volume up" | "slow shift" if function => format!("{who} is called {often}"),
         "volume up" | "slow shift" => format!("{who} makes calls {often}"),
-        "volume down" if rate.observed < NOTHING => format!("{who} has gone quiet"),
+        "volume down" if silent => format!("{who} has gone quiet"),
         "volume down" => format!("{who} does only {} of its usual work", percent(rate.observed, rate.expected)),
         "errors" if rate.expected < NOTHING => format!("{who} fails, which it hardly ever does"),
         "errors" => format!("{who} fails {often}"),

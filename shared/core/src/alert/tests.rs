@@ -334,7 +334,7 @@ fn reads_silent() {
         "silent",
         expect![[r#"
             HIGH  price-refresh has gone quiet                      123456789012 · eu-west-1
-                  noticed  Tue 14 Oct 2025 17:05 UTC, closed
+                  noticed  Tue 14 Oct 2025 17:10 UTC, closed
                   rate     observed 0 calls in 5 minutes, expected 36
                   learnt   from 21 days of its history
                   hours    ▂▂▂▂▂▂▂▂▂▂▂▂▄▄▄▇▇▇███▅▅▅▂▂▂▂▂▂▂▂▂▂▂▂▄▄▄▇▇▇██▁▁▁[▁]
@@ -468,7 +468,7 @@ fn reads_quiet() {
         "quiet",
         expect![[r#"
             LOW  12 functions of the account went quiet together                123456789012
-                  noticed  Tue 14 Oct 2025 17:05 UTC, still open
+                  noticed  Tue 14 Oct 2025 17:10 UTC, still open
                   learnt   from 21 days of the account's history
                   next     check first that their logs still arrive, then what they have in
                            common
@@ -754,4 +754,16 @@ fn severity_decides_the_word() {
     assert_eq!(foreign_bucket().severity(), Severity::High);
     assert!(text::incident(&sample("invoke"), &text::Style::default()).starts_with("MEDIUM  author-handler calls"));
     assert!(text::incident(&sample("quiet"), &text::Style::default()).starts_with("LOW  12 functions"));
+}
+
+#[test]
+fn a_long_sum_is_silent_by_its_last_hours() {
+    let mut falling = rate(function("price-refresh"), "volume down", 32.0, 79.0);
+    assert_eq!(title(&one(falling.clone())), "price-refresh does only 41 % of its usual work");
+    falling.hours.extend([0.0; 27]);
+    let incident = Incident { updated: at("2025-10-15T20:00:00Z").window(), ..one(falling) };
+    let screen = text::incident(&incident, &text::Style::default());
+    assert!(screen.contains("price-refresh has gone quiet"), "{screen}");
+    assert!(screen.contains("noticed  Tue 14 Oct 2025 17:10 UTC, still open"), "{screen}");
+    assert!(screen.contains("none for over 26 hours"), "{screen}");
 }

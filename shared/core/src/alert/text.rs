@@ -14,7 +14,7 @@ use crate::detect::{Detail, Finding, FlowDetail, RateDetail};
 use crate::entity::{Arn, EntityKind};
 use crate::facts::{Moment, Span};
 use crate::incident::{Incident, Severity};
-use crate::time::Timestamp;
+use crate::time::{Timestamp, WindowId};
 
 use super::words::{clock, clock_seconds, count, date, day, days, minutes, number, plural, rarity, same_day};
 use super::{clean, say, title, words};
@@ -60,14 +60,14 @@ pub fn incident(incident: &Incident, style: &Style) -> String {
     let mut page = Page::new(style);
     page.header(incident);
     let Some(lead) = incident.lead() else { return page.finish() };
-    if is_silence(lead) {
-        page.put("noticed", &noticed(incident), 2);
+    if say::is_silence(lead) {
+        page.put("noticed", &noticed(incident, lead), 2);
     } else {
         page.put("since", &since(incident), 2);
     }
     match &lead.detail {
         Detail::NewFlow(flow) => new_flow(&mut page, incident, lead, flow),
-        Detail::Rate(rate) => rate_rows(&mut page, lead, rate, incident.since()),
+        Detail::Rate(rate) => rate_rows(&mut page, incident, lead, rate),
         Detail::Quiet { .. } => learnt(&mut page, lead),
     }
     if let Some(rarity) = rarity(lead.years) {
@@ -244,20 +244,11 @@ fn since(incident: &Incident) -> String {
     out
 }
 
-/// Silence has no first event: when it was noticed is all that is known of its time.
-fn is_silence(lead: &Finding) -> bool {
-    let quiet = match &lead.detail {
-        Detail::Rate(rate) => rate.family == "volume down",
-        Detail::Quiet { .. } => true,
-        Detail::NewFlow(_) => false,
-    };
-    quiet && lead.span.is_none()
-}
-
-/// An incident of silence is closed when nothing is added; nobody saw that it was over.
-fn noticed(incident: &Incident) -> String {
-    let begin = incident.since();
-    format!("{} {} UTC, {}", day(begin), clock(begin), if incident.resolved { "closed" } else { "still open" })
+/// Silence has no first event: when it was noticed is all that is known of its time. Its incident is closed when nothing
+/// more is said; nobody saw that it was over.
+fn noticed(incident: &Incident, lead: &Finding) -> String {
+    let at = lead.window.end();
+    format!("{} {} UTC, {}", day(at), clock(at), if incident.resolved { "closed" } else { "still open" })
 }
 
 /// The flow with all its actions, what the entity does otherwise, and who else uses the target.
@@ -333,12 +324,12 @@ fn users(lead: &Finding, flow: &FlowDetail) -> Option<String> {
     })
 }
 
-fn rate_rows(page: &mut Page, lead: &Finding, rate: &RateDetail, since: Timestamp) {
+fn rate_rows(page: &mut Page, incident: &Incident, lead: &Finding, rate: &RateDetail) {
+    let at = judged(incident, lead);
     page.put("rate", &measured(rate), 2);
-    if lead.window > since.window() {
-        // An incident may have begun with something else.
-        let end = lead.window.end();
-        page.put("", &format!("up to {} {} UTC", day(end), clock(end)), 1);
+    if let Some(window) = at.filter(|window| *window > incident.since().window()) {
+        // The incident began with something else.
+        page.put("", &format!("up to {} {} UTC", day(window.end()), clock(window.end())), 1);
     }
     learnt(page, lead);
     let most = lead.hours.iter().copied().filter(|n| n.is_finite()).fold(0.0_f32, f32::max);
@@ -354,17 +345,24 @@ fn rate_rows(page: &mut Page, lead: &Finding, rate: &RateDetail, since: Timestam
     let mut bars: Vec<char> = shown.iter().map(height).collect();
     let now = bars.pop().unwrap_or(' ');
     page.put("hours", &format!("{}[{now}]", bars.into_iter().collect::<String>()), 1);
-    let start = lead.window.start();
-    let began = clock(start.plus_ms(-start.ms().rem_euclid(60 * MINUTE_MS)));
-    let silent = shown.iter().rev().take_while(|n| **n <= 0.0).count();
     let last = number(f64::from(lead.hours.last().copied().unwrap_or(0.0)));
-    let now = match silent {
-        0 => format!("from {began} on {last}"),
-        1 => format!("from {began} on none"),
+    let from = at.map_or_else(|| "in the last".to_owned(), |w| format!("from {} on", clock(hour_of(w.start()))));
+    let now = match say::hours_without(lead) {
+        0 => format!("{from} {last}"),
+        1 => format!("{from} none"),
         2 => "none for over an hour".to_owned(),
         n => format!("none for over {} hours", n - 1),
     };
     page.put("", &format!("calls an hour in {} hours: most {}; {now}", shown.len(), number(f64::from(most))), 2);
+}
+
+/// The window whose numbers a finding has. A finding that was said again, louder, keeps its first window: then it is unknown.
+pub(super) fn judged(incident: &Incident, finding: &Finding) -> Option<WindowId> {
+    (finding.window == incident.updated).then_some(finding.window)
+}
+
+fn hour_of(at: Timestamp) -> Timestamp {
+    at.plus_ms(-at.ms().rem_euclid(60 * MINUTE_MS))
 }
 
 fn learnt(page: &mut Page, lead: &Finding) {
