@@ -205,7 +205,8 @@ impl Baseline {
             self.next = end;
         }
         if !around.gaps.iter().any(|g| g.0 >= self.seen) {
-            let pause = self.next.0 - self.seen.0 - 1;
+            // Nothing was judged yet where the entity is first seen in this window.
+            let pause = (self.next.0 - self.seen.0).saturating_sub(1);
             self.silence.paused(self.next.day(), pause);
             said.pause = self.silence.judge(pause).filter(|_| !around.account_low);
         }
