@@ -494,12 +494,13 @@ fn out_of_range(rate: &RateDetail, judged: Option<WindowId>) -> (Observed, Vec<O
         "denials" => "denials",
         "lines" => "lines",
         "slow shift" => "calls a day",
+        "silence" => "pause_minutes",
         _ => "calls",
     };
     let parameter = plain(&format!("{unit}{on}"));
     // The schema suggests no word for a drop.
     let pattern = match rate.observed / rate.expected {
-        _ if rate.observed <= 0.0 => "SILENCE",
+        _ if rate.family == "silence" || rate.observed <= 0.0 => "SILENCE",
         factor if factor < 1.0 => "DROP",
         factor if factor >= SURGE => "SURGE",
         _ => "HIGH_VOLUME",

@@ -218,6 +218,7 @@ pub(super) fn hours_without(finding: &Finding) -> usize {
 /// Nothing comes any more. A long sum still holds what came before, so its last hours count too.
 pub(super) fn is_silence(finding: &Finding) -> bool {
     match &finding.detail {
+        Detail::Rate(rate) if rate.family == "silence" => true,
         Detail::Rate(rate) => rate.family == "volume down" && (rate.observed < NOTHING || hours_without(finding) >= 2),
         Detail::Quiet { .. } => true,
         Detail::NewFlow(_) => false,
@@ -235,7 +236,7 @@ fn rate_of(entity: &Entity, rate: &RateDetail, silent: bool) -> String {
         "volume up" if rate.expected < NOTHING => format!("{who} is active when it is usually quiet"),
         "volume up" | "slow shift" if function => format!("{who} is called {often}"),
         "volume up" | "slow shift" => format!("{who} makes calls {often}"),
-        "volume down" if silent => format!("{who} has gone quiet"),
+        "silence" | "volume down" if silent => format!("{who} has gone quiet"),
         "volume down" => format!("{who} does only {} of its usual work", percent(rate.observed, rate.expected)),
         "errors" if rate.expected < NOTHING => format!("{who} fails, which it hardly ever does"),
         "errors" => format!("{who} fails {often}"),
@@ -276,8 +277,8 @@ pub(super) fn next(finding: &Finding) -> &'static str {
             "volume up" | "slow shift" | "calls" | "bytes" if !function => {
                 "ask who uses these credentials; if nobody planned this, disable them"
             }
-            "volume down" if function => "look at what calls it (schedule, event source, API) and at its last change",
-            "volume down" => "ask who uses these credentials whether this is on purpose",
+            "silence" | "volume down" if function => "look at what calls it (schedule, event source, API) and at its last change",
+            "silence" | "volume down" => "ask who uses these credentials whether this is on purpose",
             "errors" => "read its log from the first event on",
             "throttles" => "see whether it reached its own or the account's limit of concurrency",
             "lines" => "read which line of its log repeats",

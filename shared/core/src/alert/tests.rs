@@ -130,6 +130,12 @@ fn samples() -> Vec<(&'static str, Incident)> {
     let mut silent = rate(function("price-refresh"), "volume down", 0.0, 36.0);
     silent.span = None;
     silent.hours.iter_mut().rev().take(4).for_each(|h| *h = 0.0);
+    let mut paused = rate(function("price-refresh"), "silence", 180.0, 20.0);
+    paused.span = None;
+    paused.hours.iter_mut().rev().take(4).for_each(|h| *h = 0.0);
+    if let Detail::Rate(r) = &mut paused.detail {
+        r.minutes = 180;
+    }
     let on = |f: Finding, target: &str| match f.detail {
         Detail::Rate(r) => Finding { detail: Detail::Rate(RateDetail { target: Some(target.to_owned()), minutes: 180, ..r }), ..f },
         _ => f,
@@ -157,6 +163,7 @@ fn samples() -> Vec<(&'static str, Incident)> {
         ("listing", one(new_flow(user("alice"), listing))),
         ("storm", one(storm)),
         ("silent", Incident { resolved: true, sequence: 4, ..one(silent) }),
+        ("pause", one(paused)),
         ("errors", one(rate(function("author-handler"), "errors", 96.0, 0.02))),
         ("median", one(rate(function("author-handler"), "median duration", 1834.0, 240.0))),
         ("calls", one(on(rate(user("alice"), "calls", 5120.0, 31.0), "bucket backups"))),
@@ -336,6 +343,26 @@ fn reads_silent() {
             HIGH  price-refresh has gone quiet                      123456789012 · eu-west-1
                   noticed  Tue 14 Oct 2025 17:10 UTC, closed
                   rate     observed 0 calls in 5 minutes, expected 36
+                  learnt   from 21 days of its history
+                  hours    ▂▂▂▂▂▂▂▂▂▂▂▂▄▄▄▇▇▇███▅▅▅▂▂▂▂▂▂▂▂▂▂▂▂▄▄▄▇▇▇██▁▁▁[▁]
+                           calls an hour in 48 hours: most 900; none for over 3 hours
+                  rarity   by chance about once in 3 years in this account
+                  before   no change of it was seen in the day before
+                  next     look at what calls it (schedule, event source, API) and at its
+                           last change
+                  id       7c1f90ab2233445566778899aabbccdd
+        "#]],
+    );
+}
+
+#[test]
+fn reads_pause() {
+    check(
+        "pause",
+        expect![[r#"
+            HIGH  price-refresh has gone quiet                      123456789012 · eu-west-1
+                  since    Tue 14 Oct 2025 14:10 UTC, noticed 17:10, still open
+                  rate     observed no call for 3 hours, expected 20 minutes at most
                   learnt   from 21 days of its history
                   hours    ▂▂▂▂▂▂▂▂▂▂▂▂▄▄▄▇▇▇███▅▅▅▂▂▂▂▂▂▂▂▂▂▂▂▄▄▄▇▇▇██▁▁▁[▁]
                            calls an hour in 48 hours: most 900; none for over 3 hours
@@ -549,6 +576,8 @@ fn rare_lines() {
               14 Oct 2025 17:05 UTC; 2,431 calls, expected 190; once in 3 years
         high  price-refresh has gone quiet
               14 Oct 2025 17:05 UTC; 0 calls, expected 36; once in 3 years
+        high  price-refresh has gone quiet
+              14 Oct 2025 17:05 UTC; 3 hours, usually 20 minutes; once in 3 years
         high  author-handler fails, which it hardly ever does
               14 Oct 2025 17:05 UTC; 96 failed calls, expected <0.1; once in 3 years
         high  author-handler takes 7.6 times as long as usual
@@ -652,7 +681,7 @@ fn any_text() -> impl Strategy<Value = String> {
     prop_oneof![
         random,
         "[a-z]{1,9}(-[a-z]{1,9}){0,12}",
-        prop::sample::select(vec!["s3", "GetObject", "service iam", "iam", "bucket b", "volume up", "volume down", "known"])
+        prop::sample::select(vec!["s3", "GetObject", "service iam", "iam", "bucket b", "volume up", "volume down", "silence", "known"])
             .prop_map(str::to_owned),
     ]
 }

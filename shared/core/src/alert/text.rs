@@ -61,7 +61,7 @@ pub fn incident(incident: &Incident, style: &Style) -> String {
     page.header(incident);
     let Some(lead) = incident.lead() else { return page.finish() };
     if say::is_silence(lead) {
-        page.put("noticed", &noticed(incident, lead), 2);
+        noticed(&mut page, incident, lead);
     } else {
         page.put("since", &since(incident), 2);
     }
@@ -105,7 +105,8 @@ pub fn rare(incident: &Incident, style: &Style) -> String {
     match lead.map(|f| &f.detail) {
         Some(Detail::Rate(rate)) => {
             let (observed, expected) = amounts(rate);
-            facts.push(format!("{observed}, expected {expected}"));
+            let least = if rate.family == "silence" { "usually" } else { "expected" };
+            facts.push(format!("{observed}, {least} {expected}"));
         }
         Some(Detail::NewFlow(_)) => facts.push("the first time".to_owned()),
         Some(Detail::Quiet { .. }) | None => {}
@@ -244,11 +245,21 @@ fn since(incident: &Incident) -> String {
     out
 }
 
-/// Silence has no first event: when it was noticed is all that is known of its time. Its incident is closed when nothing
+/// Silence has no first event: it is known since when by its length, or else when it was noticed. Its incident is closed when nothing
 /// more is said; nobody saw that it was over.
-fn noticed(incident: &Incident, lead: &Finding) -> String {
-    let at = lead.window.end();
-    format!("{} {} UTC, {}", day(at), clock(at), if incident.resolved { "closed" } else { "still open" })
+fn noticed(page: &mut Page, incident: &Incident, lead: &Finding) {
+    let state = if incident.resolved { "closed" } else { "still open" };
+    let written = |at: Timestamp| format!("{} {} UTC", day(at), clock(at));
+    let pause_ms = match &lead.detail {
+        Detail::Rate(rate) if rate.family == "silence" => Some(i64::from(rate.minutes) * MINUTE_MS),
+        _ => None,
+    };
+    if let (Some(pause_ms), Some(window)) = (pause_ms, judged(incident, lead)) {
+        let began = window.end().plus_ms(-pause_ms);
+        page.put("since", &format!("{}, noticed {}, {state}", written(began), clock(window.end())), 2);
+    } else {
+        page.put("noticed", &format!("{}, {state}", written(lead.window.end())), 2);
+    }
 }
 
 /// The flow with all its actions, what the entity does otherwise, and who else uses the target.
@@ -358,7 +369,7 @@ fn rate_rows(page: &mut Page, incident: &Incident, lead: &Finding, rate: &RateDe
 
 /// The window whose numbers a finding has. A finding that was said again, louder, keeps its first window: then it is unknown.
 pub(super) fn judged(incident: &Incident, finding: &Finding) -> Option<WindowId> {
-    (finding.window == incident.updated).then_some(finding.window)
+    (finding.window == incident.joined).then_some(finding.window)
 }
 
 fn hour_of(at: Timestamp) -> Timestamp {
@@ -380,6 +391,7 @@ pub(super) fn measured(rate: &RateDetail) -> String {
     let (observed, expected) = amounts(rate);
     match rate.family.as_str() {
         "slow shift" => format!("observed {observed} a day, expected {expected}"),
+        "silence" => format!("observed no call for {observed}, expected {expected} at most"),
         "median duration" => format!("observed a median of {observed} over {time}, expected {expected}"),
         "tail duration" => format!("observed {observed} for the slowest 1 in 100 over {time}, expected {expected}"),
         _ => format!("observed {observed} in {time}, expected {expected}"),
@@ -395,6 +407,7 @@ pub(super) fn amounts(rate: &RateDetail) -> (String, String) {
         "denials" => counted("refused call"),
         "lines" => counted("line"),
         "median duration" | "tail duration" => (words::duration_ms(rate.observed), words::duration_ms(rate.expected)),
+        "silence" => (words::minutes(rate.observed.max(0.0) as u64), words::minutes(rate.expected.max(0.0) as u64)),
         "cost" => (words::dollars(rate.observed), words::dollars(rate.expected)),
         "bytes" => (words::bytes(rate.observed), words::bytes(rate.expected)),
         _ => counted("call"),
