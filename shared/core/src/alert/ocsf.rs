@@ -283,7 +283,7 @@ pub fn finding(incident: &Incident, ctx: &Product<'_>) -> String {
         finding_info: finding_info(incident, title),
         resources: incident.entities().into_iter().map(|e| resource(e, role(incident, e))).collect(),
         evidences: incident.findings.iter().map(evidence).collect(),
-        anomaly_analyses: incident.findings.iter().map(|f| analysis(f, text::judged(incident, f))).collect(),
+        anomaly_analyses: incident.findings.iter().map(|f| analysis(f, f.judged)).collect(),
         remediation: incident.lead().map(|f| Remediation { desc: say::next(f) }),
         cloud: cloud(incident),
     };
@@ -458,7 +458,7 @@ fn target_resource(id: &str) -> Resource {
     }
 }
 
-fn analysis(finding: &Finding, judged: Option<WindowId>) -> AnomalyAnalysis {
+fn analysis(finding: &Finding, judged: WindowId) -> AnomalyAnalysis {
     let (anomaly, baselines) = match &finding.detail {
         Detail::NewFlow(flow) => unseen(finding, flow),
         Detail::Rate(rate) => out_of_range(rate, judged),
@@ -482,7 +482,7 @@ fn unseen(finding: &Finding, flow: &FlowDetail) -> (Observed, Vec<Observed>) {
 }
 
 /// Values are plain numbers in the unit that the parameter names.
-fn out_of_range(rate: &RateDetail, judged: Option<WindowId>) -> (Observed, Vec<Observed>) {
+fn out_of_range(rate: &RateDetail, judged: WindowId) -> (Observed, Vec<Observed>) {
     let on = rate.target.as_ref().map_or_else(String::new, |t| format!(" {t}"));
     let unit = match rate.family.as_str() {
         "median duration" => "duration_ms_median",
@@ -531,10 +531,10 @@ fn seen(finding: &Finding) -> Timespan {
     in_minutes(minutes, Some((start, end)))
 }
 
-/// The minutes that a rate was summed over, with their place in time where it is known.
-fn looked_at(minutes: u32, judged: Option<WindowId>) -> Timespan {
-    let ends = judged.map(|window| (window.end().plus_ms(-i64::from(minutes) * 60_000), window.end()));
-    in_minutes(minutes.into(), ends)
+/// The minutes that a rate was summed over, with their place in time.
+fn looked_at(minutes: u32, judged: WindowId) -> Timespan {
+    let end = judged.end();
+    in_minutes(minutes.into(), Some((end.plus_ms(-i64::from(minutes) * 60_000), end)))
 }
 
 fn in_minutes(minutes: u64, ends: Option<(Timestamp, Timestamp)>) -> Timespan {

@@ -46,6 +46,7 @@ fn finding(entity: Entity, detail: Detail) -> Finding {
         entity,
         subject,
         window: at("2025-10-14T17:05:00Z").window(),
+        judged: at("2025-10-14T17:05:00Z").window(),
         level: Level::Alert,
         years: 3.2,
         learnt_days: 21.4,
@@ -361,7 +362,7 @@ fn reads_pause() {
         "pause",
         expect![[r#"
             HIGH  price-refresh has gone quiet                      123456789012 · eu-west-1
-                  since    Tue 14 Oct 2025 14:10 UTC, noticed 17:10, still open
+                  since    Tue 14 Oct 2025 14:10 UTC, still open
                   rate     observed no call for 3 hours, expected 20 minutes at most
                   learnt   from 21 days of its history
                   hours    ▂▂▂▂▂▂▂▂▂▂▂▂▄▄▄▇▇▇███▅▅▅▂▂▂▂▂▂▂▂▂▂▂▂▄▄▄▇▇▇██▁▁▁[▁]
@@ -737,6 +738,7 @@ prop_compose! {
             entity: Entity { kind, id: if arn { format!("arn:aws:lambda:eu-west-1:1:function:{id}") } else { id } },
             subject,
             window: crate::time::WindowId(window),
+            judged: crate::time::WindowId(window),
             level: if loud { Level::Alert } else { Level::Rare },
             years,
             learnt_days,

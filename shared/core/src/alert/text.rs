@@ -14,7 +14,7 @@ use crate::detect::{Detail, Finding, FlowDetail, RateDetail};
 use crate::entity::{Arn, EntityKind};
 use crate::facts::{Moment, Span};
 use crate::incident::{Incident, Severity};
-use crate::time::{Timestamp, WindowId};
+use crate::time::Timestamp;
 
 use super::words::{clock, clock_seconds, count, date, day, days, minutes, number, plural, rarity, same_day};
 use super::{clean, say, title, words};
@@ -77,7 +77,7 @@ pub fn incident(incident: &Incident, style: &Style) -> String {
         page.put("before", &before, 2);
     }
     let mut end = Page::new(style);
-    if let Some(span) = incident.span() {
+    if let Some(span) = incident.span().filter(|_| lead.span.is_some()) {
         events(&mut end, &span, incident.since());
     }
     end.put("next", say::next(lead), 2);
@@ -254,11 +254,9 @@ fn noticed(page: &mut Page, incident: &Incident, lead: &Finding) {
         Detail::Rate(rate) if rate.family == "silence" => Some(i64::from(rate.minutes) * MINUTE_MS),
         _ => None,
     };
-    if let (Some(pause_ms), Some(window)) = (pause_ms, judged(incident, lead)) {
-        let began = window.end().plus_ms(-pause_ms);
-        page.put("since", &format!("{}, noticed {}, {state}", written(began), clock(window.end())), 2);
-    } else {
-        page.put("noticed", &format!("{}, {state}", written(lead.window.end())), 2);
+    match pause_ms {
+        Some(pause_ms) => page.put("since", &format!("{}, {state}", written(lead.judged.end().plus_ms(-pause_ms))), 2),
+        None => page.put("noticed", &format!("{}, {state}", written(lead.window.end())), 2),
     }
 }
 
@@ -336,11 +334,11 @@ fn users(lead: &Finding, flow: &FlowDetail) -> Option<String> {
 }
 
 fn rate_rows(page: &mut Page, incident: &Incident, lead: &Finding, rate: &RateDetail) {
-    let at = judged(incident, lead);
+    let at = lead.judged;
     page.put("rate", &measured(rate), 2);
-    if let Some(window) = at.filter(|window| *window > incident.since().window()) {
+    if at > incident.since().window() {
         // The incident began with something else.
-        page.put("", &format!("up to {} {} UTC", day(window.end()), clock(window.end())), 1);
+        page.put("", &format!("up to {} {} UTC", day(at.end()), clock(at.end())), 1);
     }
     learnt(page, lead);
     let most = lead.hours.iter().copied().filter(|n| n.is_finite()).fold(0.0_f32, f32::max);
@@ -357,7 +355,7 @@ fn rate_rows(page: &mut Page, incident: &Incident, lead: &Finding, rate: &RateDe
     let now = bars.pop().unwrap_or(' ');
     page.put("hours", &format!("{}[{now}]", bars.into_iter().collect::<String>()), 1);
     let last = number(f64::from(lead.hours.last().copied().unwrap_or(0.0)));
-    let from = at.map_or_else(|| "in the last".to_owned(), |w| format!("from {} on", clock(hour_of(w.start()))));
+    let from = format!("from {} on", clock(hour_of(at.start())));
     let now = match say::hours_without(lead) {
         0 => format!("{from} {last}"),
         1 => format!("{from} none"),
@@ -365,11 +363,6 @@ fn rate_rows(page: &mut Page, incident: &Incident, lead: &Finding, rate: &RateDe
         n => format!("none for over {} hours", n - 1),
     };
     page.put("", &format!("calls an hour in {} hours: most {}; {now}", shown.len(), number(f64::from(most))), 2);
-}
-
-/// The window whose numbers a finding has. A finding that was said again, louder, keeps its first window: then it is unknown.
-pub(super) fn judged(incident: &Incident, finding: &Finding) -> Option<WindowId> {
-    (finding.window == incident.joined).then_some(finding.window)
 }
 
 fn hour_of(at: Timestamp) -> Timestamp {

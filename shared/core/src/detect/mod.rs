@@ -30,8 +30,10 @@ pub struct Finding {
     /// What it is about, the same for the same thing in every window: `flow s3:GetObject bucket statistics-raw`,
     /// `rate volume up`.
     pub subject: String,
-    /// The window that was judged.
+    /// The window in which it began.
     pub window: WindowId,
+    /// The window whose numbers it has: of a finding that was said again, that of the loudest.
+    pub judged: WindowId,
     /// How loudly.
     pub level: Level,
     /// By chance about once in so many years, in this account.
