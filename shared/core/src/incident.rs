@@ -190,10 +190,13 @@ fn merge(known: &mut Finding, again: Finding) {
         (a, b) => a.or(b),
     };
     let count = known.count.saturating_add(again.count);
-    let louder = again.level > known.level || (again.level == known.level && again.years > known.years);
+    // A silence that lasts is told by its length, even where its ring has begun to learn it.
+    let longer = matches!(&again.detail, Detail::Rate(rate) if rate.family == "silence");
+    let louder = again.level > known.level || (again.level == known.level && (again.years > known.years || longer));
     if louder {
         let (before, window) = (std::mem::take(&mut known.before), known.window.min(again.window));
-        *known = again;
+        let years = known.years.max(again.years);
+        *known = Finding { years, ..again };
         known.window = window;
         if !before.is_empty() {
             known.before = before;
