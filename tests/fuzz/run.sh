@@ -13,7 +13,7 @@ for corpus in tests/fuzz/corpus/*/; do
     found=tests/fuzz/target/found/$target
     mkdir -p "$found"
     echo "== $target, $seconds s"
-    RUSTUP_TOOLCHAIN=nightly "$fuzz" fuzz run --fuzz-dir tests/fuzz "$target" "$found" "$corpus" -- \
+    RUSTUP_TOOLCHAIN=nightly "$fuzz" run --fuzz-dir tests/fuzz "$target" "$found" "$corpus" -- \
         -max_total_time="$seconds" -print_final_stats=1 -rss_limit_mb=4096 2>&1 | grep -E '^(stat::|==|SUMMARY|Done|artifact)' || exit 1
 done
 echo "no finding in $(ls -d tests/fuzz/corpus/*/ | wc -l) targets"

@@ -196,13 +196,22 @@ fn merge(known: &mut Finding, again: Finding) {
     if louder {
         let (before, window) = (std::mem::take(&mut known.before), known.window.min(again.window));
         let years = known.years.max(again.years);
+        let usual = expected(known);
         *known = Finding { years, ..again };
+        // The longest pause before it began, not what was learnt of it since.
+        if let (true, Detail::Rate(rate), Some(usual)) = (longer, &mut known.detail, usual) {
+            rate.expected = rate.expected.min(usual);
+        }
         known.window = window;
         if !before.is_empty() {
             known.before = before;
         }
     }
     (known.span, known.count) = (span, count);
+}
+
+fn expected(finding: &Finding) -> Option<f64> {
+    if let Detail::Rate(rate) = &finding.detail { Some(rate.expected) } else { None }
 }
 
 fn uid(finding: &Finding) -> String {
