@@ -75,7 +75,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
     let settings = Settings::load(&args.config)?;
     let least = args.min_severity.map_or(settings.min_severity, Severity::from);
     if let Some(missing) = args.logs.iter().chain(&args.baseline).find(|p| !p.exists()) {
-        return Err(Failure::new("OF201", format!("{} does not exist", missing.display()), "name files or folders that do"));
+        return Err(Failure::new("OF111", format!("{} does not exist", missing.display()), "name files or folders that do"));
     }
     let store = open(args.state.as_deref())?;
     let what = Replay {
@@ -90,7 +90,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
     if said.coverage.tally.records == 0 {
         report::coverage_to_stderr(&said);
         let problem = "there is no readable AWS log in what was named";
-        return Err(Failure::new("OF202", problem, "name a folder with CloudTrail files or CloudWatch Logs exports"));
+        return Err(Failure::new("OF112", problem, "name a folder with CloudTrail files or CloudWatch Logs exports"));
     }
     report::print(&said, args.format, least).map_err(|e| write_failed(Path::new("standard output"), &e))?;
     if let Some(out) = &args.out {
@@ -103,7 +103,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
 fn open(state: Option<&Path>) -> Result<Embedded, Failure> {
     let Some(path) = state else {
         return Embedded::temporary().map_err(|e| {
-            Failure::new("OF205", "no temporary file can be made", "free some disk, or set TMPDIR to a folder that can be written").because(&e)
+            Failure::new("OF115", "no temporary file can be made", "free some disk, or set TMPDIR to a folder that can be written").because(&e)
         });
     };
     Embedded::open(path).map_err(|e| {
@@ -111,7 +111,7 @@ fn open(state: Option<&Path>) -> Result<Embedded, Failure> {
             OpenError::InUse => "wait for the other process, or use another file",
             OpenError::Unusable(_) => "name a state file that outflow made, or one that does not exist yet",
         };
-        Failure::new("OF203", format!("the state file {} can't be used", path.display()), remedy).because(&e)
+        Failure::new("OF113", format!("the state file {} can't be used", path.display()), remedy).because(&e)
     })
 }
 
@@ -119,21 +119,21 @@ fn failed(error: &ReplayError, state: Option<&Path>) -> Failure {
     let place = state.map_or_else(|| "the temporary store".to_owned(), |p| p.display().to_string());
     match error {
         ReplayError::Format(_) => {
-            Failure::new("OF204", format!("the state file {place} can't be read"), "use a newer version of outflow").because(error)
+            Failure::new("OF114", format!("the state file {place} can't be read"), "use a newer version of outflow").because(error)
         }
         ReplayError::BaselineLater { .. } => {
             let remedy = "name earlier logs after --baseline: what is normal must come before what is judged";
-            Failure::new("OF206", "the baseline is later than the logs", remedy).because(error)
+            Failure::new("OF116", "the baseline is later than the logs", remedy).because(error)
         }
         ReplayError::Store(_) => {
             let remedy = "check that the disk has room; if the state file is damaged, move it away and learn anew";
-            Failure::new("OF205", format!("{place} failed"), remedy).because(error)
+            Failure::new("OF115", format!("{place} failed"), remedy).because(error)
         }
     }
 }
 
 fn write_failed(place: &Path, error: &std::io::Error) -> Failure {
-    Failure::new("OF207", format!("{} can't be written", place.display()), "check that the folder can be written").because(error)
+    Failure::new("OF117", format!("{} can't be written", place.display()), "check that the folder can be written").because(error)
 }
 
 /// Nobody who writes the logs may know it: with it one could write two events that count as one.

@@ -146,7 +146,8 @@ fn unread(out: &mut impl Write, said: &Report) -> io::Result<()> {
     if said.coverage.rejects > 0 {
         writeln!(out, "Rejects  {}", count(said.coverage.rejects, "record"))?;
         for r in said.rejects.iter().take(LISTED_MAX) {
-            writeln!(out, "         {} at byte {}\n           {}", path(&r.path), r.reject.offset, wrap(&r.reject.reason.to_string()))?;
+            let reason = format!("{} [{}]", r.reject.reason, r.reject.reason.code());
+            writeln!(out, "         {} at byte {}\n           {}", path(&r.path), r.reject.offset, wrap(&reason))?;
         }
     }
     for (file, error) in said.unreadable.iter().take(LISTED_MAX) {
@@ -194,7 +195,7 @@ fn number(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);

@@ -45,7 +45,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
             SimulateError::Days { .. } => "choose another number with --days",
             _ => "check that the folder can be written and that the disk has room",
         };
-        Failure::new("OF301", format!("the logs could not be written to {}", out.display()), remedy).because(&e)
+        Failure::new("OF121", format!("the logs could not be written to {}", out.display()), remedy).because(&e)
     })?;
     anstream::println!("{} files in {}: {} CloudTrail events, {} log lines", written.files, out.display(), written.events, written.lines);
     anstream::println!("what was planted stands in {}", out.join(TRUTH_FILE).display());

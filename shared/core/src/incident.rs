@@ -69,12 +69,12 @@ pub struct Incident {
 
 impl Incident {
     fn open(account: &str, finding: Finding) -> Incident {
-        let window = finding.window;
+        let window = finding.judged;
         Incident {
             uid: uid(&finding),
             account: account.to_owned(),
             sequence: 1,
-            opened: window,
+            opened: finding.window,
             updated: window,
             joined: window,
             resolved: false,
@@ -85,14 +85,14 @@ impl Incident {
 
     /// An incident of findings that are known to belong together, the first of them first; `more` are not spelt out.
     pub fn of(account: String, findings: Vec<Finding>, more: u64) -> Incident {
-        let windows = || findings.iter().map(|f| f.window);
+        let judged = || findings.iter().map(|f| f.judged);
         Incident {
             uid: findings.first().map(uid).unwrap_or_default(),
             account,
             sequence: 1,
-            opened: windows().min().unwrap_or(WindowId(0)),
-            updated: windows().max().unwrap_or(WindowId(0)),
-            joined: windows().max().unwrap_or(WindowId(0)),
+            opened: findings.iter().map(|f| f.window).min().unwrap_or(WindowId(0)),
+            updated: judged().max().unwrap_or(WindowId(0)),
+            joined: judged().max().unwrap_or(WindowId(0)),
             resolved: false,
             findings,
             more,
@@ -143,7 +143,7 @@ impl Incident {
 
     /// When it was last seen.
     pub fn until(&self) -> Timestamp {
-        let last = |f: &Finding| f.span.as_ref().map_or(f.window.end(), |s| s.last.at);
+        let last = |f: &Finding| f.span.as_ref().map_or(f.judged.end(), |s| s.last.at);
         self.findings.iter().map(last).max().unwrap_or(self.updated.end())
     }
 
@@ -157,8 +157,9 @@ impl Incident {
 
     fn add(&mut self, finding: Finding) {
         self.sequence = self.sequence.saturating_add(1);
-        self.updated = self.updated.max(finding.window);
-        self.joined = self.joined.max(finding.window);
+        self.opened = self.opened.min(finding.window);
+        self.updated = self.updated.max(finding.judged);
+        self.joined = self.joined.max(finding.judged);
         let same = self.findings.iter().position(|f| f.entity == finding.entity && f.subject == finding.subject);
         if let Some(known) = same.and_then(|i| self.findings.get_mut(i)) {
             merge(known, finding);
@@ -189,16 +190,28 @@ fn merge(known: &mut Finding, again: Finding) {
         (a, b) => a.or(b),
     };
     let count = known.count.saturating_add(again.count);
-    let louder = again.level > known.level || (again.level == known.level && again.years > known.years);
+    // A silence that lasts is told by its length, even where its ring has begun to learn it.
+    let longer = matches!(&again.detail, Detail::Rate(rate) if rate.family == "silence");
+    let louder = again.level > known.level || (again.level == known.level && (again.years > known.years || longer));
     if louder {
-        let (before, window) = (std::mem::take(&mut known.before), known.window);
-        *known = again;
+        let (before, window) = (std::mem::take(&mut known.before), known.window.min(again.window));
+        let years = known.years.max(again.years);
+        let usual = expected(known);
+        *known = Finding { years, ..again };
+        // The longest pause before it began, not what was learnt of it since.
+        if let (true, Detail::Rate(rate), Some(usual)) = (longer, &mut known.detail, usual) {
+            rate.expected = rate.expected.min(usual);
+        }
         known.window = window;
         if !before.is_empty() {
             known.before = before;
         }
     }
     (known.span, known.count) = (span, count);
+}
+
+fn expected(finding: &Finding) -> Option<f64> {
+    if let Detail::Rate(rate) = &finding.detail { Some(rate.expected) } else { None }
 }
 
 fn uid(finding: &Finding) -> String {
@@ -231,7 +244,7 @@ pub fn join(open: &mut Vec<Incident>, account: &str, config: &Config, said: Judg
         }
     }
     for finding in said.findings {
-        let close = |incident: &Incident| finding.window.0.abs_diff(incident.joined.0) <= near;
+        let close = |incident: &Incident| finding.judged.0.abs_diff(incident.joined.0) <= near;
         let linked = |incident: &Incident| {
             let about = |e: &Entity| incident.findings.iter().any(|f| f.entity == *e);
             said.links.iter().any(|(a, b)| (*a == finding.entity && about(b)) || (*b == finding.entity && about(a)))

@@ -84,7 +84,7 @@ impl WindowId {
 
     /// Its place in the week, 0 to 2,015, Monday 00:00 UTC being 0 (1 January 1970 was a Thursday).
     pub fn slot_of_week(self) -> u32 {
-        (self.0 + 3 * WINDOWS_PER_DAY) % (7 * WINDOWS_PER_DAY)
+        (self.0 % (7 * WINDOWS_PER_DAY) + 3 * WINDOWS_PER_DAY) % (7 * WINDOWS_PER_DAY)
     }
 
     /// Days since 1970, UTC.

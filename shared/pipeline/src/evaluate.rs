@@ -25,6 +25,8 @@ use crate::store::{COMMIT_WRITES_MAX, Expect, Item, Key, Store, StoreError, Writ
 
 /// Items of one request for a list.
 const LIST_LIMIT: usize = 1000;
+/// First sights that are kept while the logs may turn out to be shorter than a day; beyond, the commonest go.
+const SIGHTS_KEPT: usize = 4096;
 
 /// One account with everything that its windows are judged with.
 struct Judged {
@@ -105,6 +107,10 @@ impl<'s, S: Store> Evaluator<'s, S> {
             }
             let mut said = judged.account.judge(&judging, &facts, &self.directory, &mut judged.baselines);
             self.sights.extend(said.sights.drain(..).map(|s| (id.clone(), s)));
+            if self.sights.len() > SIGHTS_KEPT {
+                self.sights.sort_by(|a, b| b.1.score().total_cmp(&a.1.score()).then_with(|| sight_order(a).cmp(&sight_order(b))));
+                self.sights.truncate(SIGHTS_KEPT / 2);
+            }
             let opened = join(&mut judged.open, &id, &config, said);
             note(&mut self.changed, judged, &opened);
         }
@@ -212,6 +218,10 @@ impl<'s, S: Store> Evaluator<'s, S> {
     pub fn baselines(&self) -> impl Iterator<Item = (&Entity, &Baseline)> {
         self.accounts.values().flat_map(|j| &j.baselines)
     }
+}
+
+fn sight_order((account, sight): &(String, Finding)) -> (&str, WindowId, &Entity, &str) {
+    (account, sight.window, &sight.entity, &sight.subject)
 }
 
 fn note(changed: &mut BTreeMap<String, Incident>, judged: &Judged, which: &[usize]) {

@@ -10,8 +10,8 @@ use super::Account;
 use crate::baseline::{Baseline, Said, Surroundings};
 use crate::config::Config;
 use crate::detect::new_flow::{Budget, Scored, Target};
-use crate::detect::silence::Pause;
 use crate::detect::rate::{Family, Score, months_per_false_alarm, threshold};
+use crate::detect::silence::Pause;
 use crate::detect::{Detail, Finding, FlowDetail, Level, RateDetail};
 use crate::directory::Directory;
 use crate::entity::{Entity, EntityKind};
@@ -206,6 +206,7 @@ impl Account {
             entity: entity.clone(),
             subject: flow_subject(flow, denied),
             window: judging.window,
+            judged: judging.window,
             level,
             years: scored.usual.years_per_event,
             learnt_days: baseline.learnt_days(judging.window),
@@ -258,13 +259,14 @@ impl Account {
         let least = threshold(entities, judging.config.alerts_per_week() / 2.0);
         let pause = said.pause.filter(|p| entity.kind == EntityKind::Function && p.score >= least);
         let loud = said.scores.iter().filter(|s| s.digest.max(s.slack) >= least);
-        let mut findings: Vec<Finding> = loud.map(|score| {
-            let of_volume = matches!(score.family, Family::VolumeUp | Family::VolumeDown);
-            let known = !of_volume || baseline.knows_day_of(score.evidence.window);
-            let level = if score.slack >= least && known { Level::Alert } else { Level::Rare };
-            rate_finding(entity, baseline, facts, score, level, entities)
-        })
-        .collect();
+        let mut findings: Vec<Finding> = loud
+            .map(|score| {
+                let of_volume = matches!(score.family, Family::VolumeUp | Family::VolumeDown);
+                let known = !of_volume || baseline.knows_day_of(score.evidence.window);
+                let level = if score.slack >= least && known { Level::Alert } else { Level::Rare };
+                rate_finding(entity, baseline, facts, score, level, entities)
+            })
+            .collect();
         findings.extend(pause.map(|p| silence_finding(entity, baseline, &p, entities)));
         findings
     }
@@ -280,6 +282,7 @@ impl Account {
             entity: Entity { kind: EntityKind::Service, id: format!("account {account}") },
             subject: "quiet together".to_owned(),
             window: judging.window,
+            judged: judging.window,
             level: Level::Rare,
             years: 0.0,
             learnt_days: self.days(judging.window),
@@ -331,6 +334,7 @@ fn rate_finding(entity: &Entity, baseline: &mut Baseline, facts: Option<&Facts>,
         entity: entity.clone(),
         subject: format!("rate {family}{on}"),
         window: evidence.window,
+        judged: evidence.window,
         level,
         years: months_per_false_alarm(best, level == Level::Rare) / 12.0 / entities.max(1.0),
         learnt_days: baseline.learnt_days(evidence.window),
@@ -355,7 +359,8 @@ fn silence_finding(entity: &Entity, baseline: &mut Baseline, pause: &Pause, enti
     Finding {
         entity: entity.clone(),
         subject: "rate silence".to_owned(),
-        window,
+        window: WindowId(window.0 + 1 - pause.windows.min(window.0)),
+        judged: window,
         level: Level::Alert,
         years: months_per_false_alarm(pause.score, false) / 12.0 / entities.max(1.0),
         learnt_days: baseline.learnt_days(window),

@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::detect::{Detail, Finding, FlowDetail, RateDetail};
 use crate::entity::{Arn, Entity, EntityKind};
 use crate::incident::{Incident, Severity};
+use crate::time::{Timestamp, WindowId};
 
 use super::json::{detector, event_id, plain};
 use super::{say, text, title, words};
@@ -282,7 +283,7 @@ pub fn finding(incident: &Incident, ctx: &Product<'_>) -> String {
         finding_info: finding_info(incident, title),
         resources: incident.entities().into_iter().map(|e| resource(e, role(incident, e))).collect(),
         evidences: incident.findings.iter().map(evidence).collect(),
-        anomaly_analyses: incident.findings.iter().map(analysis).collect(),
+        anomaly_analyses: incident.findings.iter().map(|f| analysis(f, f.judged)).collect(),
         remediation: incident.lead().map(|f| Remediation { desc: say::next(f) }),
         cloud: cloud(incident),
     };
@@ -457,12 +458,12 @@ fn target_resource(id: &str) -> Resource {
     }
 }
 
-fn analysis(finding: &Finding) -> AnomalyAnalysis {
+fn analysis(finding: &Finding, judged: WindowId) -> AnomalyAnalysis {
     let (anomaly, baselines) = match &finding.detail {
         Detail::NewFlow(flow) => unseen(finding, flow),
-        Detail::Rate(rate) => out_of_range(finding, rate),
+        Detail::Rate(rate) => out_of_range(rate, judged),
         Detail::Quiet { functions } => {
-            let observation = Observation { value: functions.to_string(), count: Some(*functions), timespan: window(finding, None) };
+            let observation = Observation { value: functions.to_string(), count: Some(*functions), timespan: seen(finding) };
             (observed("quiet functions", "Volume Analysis", "SURGE", vec![observation]), Vec::new())
         }
     };
@@ -473,7 +474,7 @@ fn analysis(finding: &Finding) -> AnomalyAnalysis {
 fn unseen(finding: &Finding, flow: &FlowDetail) -> (Observed, Vec<Observed>) {
     let denied = if flow.denied { " denied" } else { "" };
     let value = plain(&format!("{}:{} {}{denied}", flow.service, flow.action, flow.target));
-    let observation = Observation { value, count: Some(finding.count), timespan: window(finding, None) };
+    let observation = Observation { value, count: Some(finding.count), timespan: seen(finding) };
     let usual = |t: &String| Observation { value: plain(t), count: None, timespan: learnt(finding) };
     let targets: Vec<Observation> = flow.usual.0.iter().map(usual).collect();
     let baseline = (!targets.is_empty()).then(|| observed("target", "Frequency Analysis", "FREQUENT", targets));
@@ -481,7 +482,7 @@ fn unseen(finding: &Finding, flow: &FlowDetail) -> (Observed, Vec<Observed>) {
 }
 
 /// Values are plain numbers in the unit that the parameter names.
-fn out_of_range(finding: &Finding, rate: &RateDetail) -> (Observed, Vec<Observed>) {
+fn out_of_range(rate: &RateDetail, judged: WindowId) -> (Observed, Vec<Observed>) {
     let on = rate.target.as_ref().map_or_else(String::new, |t| format!(" {t}"));
     let unit = match rate.family.as_str() {
         "median duration" => "duration_ms_median",
@@ -493,17 +494,18 @@ fn out_of_range(finding: &Finding, rate: &RateDetail) -> (Observed, Vec<Observed
         "denials" => "denials",
         "lines" => "lines",
         "slow shift" => "calls a day",
+        "silence" => "pause_minutes",
         _ => "calls",
     };
     let parameter = plain(&format!("{unit}{on}"));
     // The schema suggests no word for a drop.
     let pattern = match rate.observed / rate.expected {
-        _ if rate.observed <= 0.0 => "SILENCE",
+        _ if rate.family == "silence" || rate.observed <= 0.0 => "SILENCE",
         factor if factor < 1.0 => "DROP",
         factor if factor >= SURGE => "SURGE",
         _ => "HIGH_VOLUME",
     };
-    let observation = |value: f64| Observation { value: decimal(value), count: None, timespan: window(finding, Some(rate.minutes)) };
+    let observation = |value: f64| Observation { value: decimal(value), count: None, timespan: looked_at(rate.minutes, judged) };
     let baseline = observed(&parameter, "Volume Analysis", "NORMAL_VOLUME", vec![observation(rate.expected)]);
     (observed(&parameter, "Volume Analysis", pattern, vec![observation(rate.observed)]), vec![baseline])
 }
@@ -519,17 +521,31 @@ fn decimal(n: f64) -> String {
     short.to_owned()
 }
 
-/// The minutes that end with the finding's window, or the events' span.
-fn window(finding: &Finding, minutes: Option<u32>) -> Timespan {
-    let end = finding.window.end();
-    let (start, end) = match (&finding.span, minutes) {
-        (_, Some(n)) => (end.plus_ms(-i64::from(n) * 60_000), end),
-        (Some(span), None) => (span.first.at, span.last.at),
-        (None, None) => (finding.window.start(), end),
+/// From the first to the last event; without any, the finding's window.
+fn seen(finding: &Finding) -> Timespan {
+    let (start, end) = match &finding.span {
+        Some(span) => (span.first.at, span.last.at),
+        None => (finding.window.start(), finding.window.end()),
     };
-    let duration_mins = Some((end.ms() - start.ms()).max(0) as u64 / 60_000);
-    let (start_time, end_time) = (Some(start.ms()), Some(end.ms()));
-    Timespan { kind: "Minutes", type_id: IN_MINUTES, start_time, end_time, duration_mins, duration_days: None }
+    let minutes = (end.ms() - start.ms()).max(0) as u64 / 60_000;
+    in_minutes(minutes, Some((start, end)))
+}
+
+/// The minutes that a rate was summed over, with their place in time.
+fn looked_at(minutes: u32, judged: WindowId) -> Timespan {
+    let end = judged.end();
+    in_minutes(minutes.into(), Some((end.plus_ms(-i64::from(minutes) * 60_000), end)))
+}
+
+fn in_minutes(minutes: u64, ends: Option<(Timestamp, Timestamp)>) -> Timespan {
+    Timespan {
+        kind: "Minutes",
+        type_id: IN_MINUTES,
+        start_time: ends.map(|e| e.0.ms()),
+        end_time: ends.map(|e| e.1.ms()),
+        duration_mins: Some(minutes),
+        duration_days: None,
+    }
 }
 
 /// How long the baseline has learnt.

@@ -17,6 +17,9 @@ const NAME_CHARS_MAX: usize = 44;
 /// Expected or observed amounts below it count as none.
 const NOTHING: f64 = 0.05;
 
+/// What a sentence about a new flow ends with.
+const FIRST: &str = " for the first time";
+
 /// Kinds of targets that have an everyday word, with its article.
 const KINDS: [(&str, &str); 18] = [
     ("bucket", "a bucket"),
@@ -78,7 +81,7 @@ fn kind_of(id: &str) -> Option<(&'static str, &'static str)> {
 pub(super) fn title(finding: &Finding) -> String {
     match &finding.detail {
         Detail::NewFlow(flow) => new_flow(&finding.entity, flow, true),
-        Detail::Rate(rate) => rate_of(&finding.entity, rate),
+        Detail::Rate(rate) => rate_of(&finding.entity, rate, is_silence(finding)),
         Detail::Quiet { functions } => format!("{} functions of the account went quiet together", count(*functions)),
     }
 }
@@ -91,6 +94,12 @@ pub(super) fn sentence(finding: &Finding) -> String {
     }
 }
 
+/// The same without saying that it is the first time, for where that stands beside or there is no room.
+pub(super) fn deed_alone(finding: &Finding) -> String {
+    let said = sentence(finding);
+    said.strip_suffix(FIRST).map_or_else(|| said.clone(), str::to_owned)
+}
+
 /// `short`: the kind stands for a target that was never touched.
 fn new_flow(entity: &Entity, flow: &FlowDetail, short: bool) -> String {
     let who = who(entity);
@@ -98,10 +107,10 @@ fn new_flow(entity: &Entity, flow: &FlowDetail, short: bool) -> String {
     let (service, action) = (name(&flow.service), name(&flow.action));
     if flow.denied {
         let on = if listing { format!("{service}:{action}") } else { format!("{action} on {}", target(&flow.target)) };
-        return format!("{who} was refused {on} for the first time");
+        return format!("{who} was refused {on}{FIRST}");
     }
     if listing {
-        return format!("{who} {} for the first time", look_around(flow));
+        return format!("{who} {}{FIRST}", look_around(flow));
     }
     let (deed, everyday) = deed(flow);
     let kind = kind_of(&flow.target).filter(|_| everyday);
@@ -112,7 +121,7 @@ fn new_flow(entity: &Entity, flow: &FlowDetail, short: bool) -> String {
             let never = if entity.kind == EntityKind::Function { "it never touched" } else { "never touched before" };
             format!("{who} {deed} {a_kind} {never}")
         }
-        _ => format!("{who} {deed} {} for the first time", target(&flow.target)),
+        _ => format!("{who} {deed} {}{FIRST}", target(&flow.target)),
     }
 }
 
@@ -126,6 +135,9 @@ fn is_better_unnamed(flow: &FlowDetail, kind: &str, deed: &str) -> bool {
 fn look_around(flow: &FlowDetail) -> String {
     if flow.action == "GetCallerIdentity" {
         return "asks whose keys it holds (GetCallerIdentity)".to_owned();
+    }
+    if (flow.service.as_str(), flow.action.as_str()) == ("signin", "ConsoleLogin") {
+        return "signs in to the console".to_owned();
     }
     let what = ["List", "Describe"].iter().find_map(|verb| flow.action.strip_prefix(verb)).filter(|rest| !rest.is_empty());
     match what {
@@ -198,7 +210,22 @@ fn everyday(flow: &FlowDetail) -> Option<&'static str> {
     }
 }
 
-fn rate_of(entity: &Entity, rate: &RateDetail) -> String {
+/// Hours without a call at the end of those that a finding shows; the last is not over yet.
+pub(super) fn hours_without(finding: &Finding) -> usize {
+    finding.hours.iter().rev().take_while(|calls| **calls <= 0.0).count()
+}
+
+/// Nothing comes any more. A long sum still holds what came before, so its last hours count too.
+pub(super) fn is_silence(finding: &Finding) -> bool {
+    match &finding.detail {
+        Detail::Rate(rate) if rate.family == "silence" => true,
+        Detail::Rate(rate) => rate.family == "volume down" && (rate.observed < NOTHING || hours_without(finding) >= 2),
+        Detail::Quiet { .. } => true,
+        Detail::NewFlow(_) => false,
+    }
+}
+
+fn rate_of(entity: &Entity, rate: &RateDetail, silent: bool) -> String {
     let who = who(entity);
     let function = entity.kind == EntityKind::Function;
     let factor = times(rate.observed, rate.expected);
@@ -209,7 +236,7 @@ fn rate_of(entity: &Entity, rate: &RateDetail) -> String {
         "volume up" if rate.expected < NOTHING => format!("{who} is active when it is usually quiet"),
         "volume up" | "slow shift" if function => format!("{who} is called {often}"),
         "volume up" | "slow shift" => format!("{who} makes calls {often}"),
-        "volume down" if rate.observed < NOTHING => format!("{who} has gone quiet"),
+        "silence" | "volume down" if silent => format!("{who} has gone quiet"),
         "volume down" => format!("{who} does only {} of its usual work", percent(rate.observed, rate.expected)),
         "errors" if rate.expected < NOTHING => format!("{who} fails, which it hardly ever does"),
         "errors" => format!("{who} fails {often}"),
@@ -250,8 +277,8 @@ pub(super) fn next(finding: &Finding) -> &'static str {
             "volume up" | "slow shift" | "calls" | "bytes" if !function => {
                 "ask who uses these credentials; if nobody planned this, disable them"
             }
-            "volume down" if function => "look at what calls it (schedule, event source, API) and at its last change",
-            "volume down" => "ask who uses these credentials whether this is on purpose",
+            "silence" | "volume down" if function => "look at what calls it (schedule, event source, API) and at its last change",
+            "silence" | "volume down" => "ask who uses these credentials whether this is on purpose",
             "errors" => "read its log from the first event on",
             "throttles" => "see whether it reached its own or the account's limit of concurrency",
             "lines" => "read which line of its log repeats",
@@ -314,6 +341,7 @@ mod tests {
             ("iam", "ListUsers", "service iam", "f lists users of the whole account for the first time"),
             ("rds", "DescribeDBInstances", "service rds", "f lists DB instances of the whole account for the first time"),
             ("sts", "GetCallerIdentity", "service sts", "f asks whose keys it holds (GetCallerIdentity) for the first time"),
+            ("signin", "ConsoleLogin", "service signin", "f signs in to the console for the first time"),
             ("cloudtrail", "StopLogging", "service cloudtrail", "f calls cloudtrail:StopLogging for the first time"),
         ] {
             assert_eq!(said(service, action, target, true), want);

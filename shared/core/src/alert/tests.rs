@@ -46,6 +46,7 @@ fn finding(entity: Entity, detail: Detail) -> Finding {
         entity,
         subject,
         window: at("2025-10-14T17:05:00Z").window(),
+        judged: at("2025-10-14T17:05:00Z").window(),
         level: Level::Alert,
         years: 3.2,
         learnt_days: 21.4,
@@ -84,6 +85,7 @@ fn incident(findings: Vec<Finding>) -> Incident {
         sequence: 1,
         opened: findings.iter().map(|f| f.window).min().unwrap(),
         updated: findings.iter().map(|f| f.window).max().unwrap(),
+        joined: findings.iter().map(|f| f.window).max().unwrap(),
         resolved: false,
         findings,
         more: 0,
@@ -129,6 +131,12 @@ fn samples() -> Vec<(&'static str, Incident)> {
     let mut silent = rate(function("price-refresh"), "volume down", 0.0, 36.0);
     silent.span = None;
     silent.hours.iter_mut().rev().take(4).for_each(|h| *h = 0.0);
+    let mut paused = rate(function("price-refresh"), "silence", 180.0, 20.0);
+    paused.span = None;
+    paused.hours.iter_mut().rev().take(4).for_each(|h| *h = 0.0);
+    if let Detail::Rate(r) = &mut paused.detail {
+        r.minutes = 180;
+    }
     let on = |f: Finding, target: &str| match f.detail {
         Detail::Rate(r) => Finding { detail: Detail::Rate(RateDetail { target: Some(target.to_owned()), minutes: 180, ..r }), ..f },
         _ => f,
@@ -156,6 +164,7 @@ fn samples() -> Vec<(&'static str, Incident)> {
         ("listing", one(new_flow(user("alice"), listing))),
         ("storm", one(storm)),
         ("silent", Incident { resolved: true, sequence: 4, ..one(silent) }),
+        ("pause", one(paused)),
         ("errors", one(rate(function("author-handler"), "errors", 96.0, 0.02))),
         ("median", one(rate(function("author-handler"), "median duration", 1834.0, 240.0))),
         ("calls", one(on(rate(user("alice"), "calls", 5120.0, 31.0), "bucket backups"))),
@@ -333,8 +342,28 @@ fn reads_silent() {
         "silent",
         expect![[r#"
             HIGH  price-refresh has gone quiet                      123456789012 · eu-west-1
-                  noticed  Tue 14 Oct 2025 17:05 UTC, closed
+                  noticed  Tue 14 Oct 2025 17:10 UTC, closed
                   rate     observed 0 calls in 5 minutes, expected 36
+                  learnt   from 21 days of its history
+                  hours    ▂▂▂▂▂▂▂▂▂▂▂▂▄▄▄▇▇▇███▅▅▅▂▂▂▂▂▂▂▂▂▂▂▂▄▄▄▇▇▇██▁▁▁[▁]
+                           calls an hour in 48 hours: most 900; none for over 3 hours
+                  rarity   by chance about once in 3 years in this account
+                  before   no change of it was seen in the day before
+                  next     look at what calls it (schedule, event source, API) and at its
+                           last change
+                  id       7c1f90ab2233445566778899aabbccdd
+        "#]],
+    );
+}
+
+#[test]
+fn reads_pause() {
+    check(
+        "pause",
+        expect![[r#"
+            HIGH  price-refresh has gone quiet                      123456789012 · eu-west-1
+                  since    Tue 14 Oct 2025 14:10 UTC, still open
+                  rate     observed no call for 3 hours, expected 20 minutes at most
                   learnt   from 21 days of its history
                   hours    ▂▂▂▂▂▂▂▂▂▂▂▂▄▄▄▇▇▇███▅▅▅▂▂▂▂▂▂▂▂▂▂▂▂▄▄▄▇▇▇██▁▁▁[▁]
                            calls an hour in 48 hours: most 900; none for over 3 hours
@@ -447,7 +476,7 @@ fn reads_several() {
                            bucket statistics-raw: only statistics-handler, for 19+ days
                   rarity   by chance about once in 3 years in this account
                   before   in the day before: code updated by ci-deploy
-                  also     alice calls lambda:UpdateFunctionCode on function author-handler…
+                  also     alice calls lambda:UpdateFunctionCode on function author-handler
                            author-handler fails 72 times as often as usual
                            author-handler takes 72 times as long as usual
                            author-handler costs 72 times as much as usual
@@ -467,7 +496,7 @@ fn reads_quiet() {
         "quiet",
         expect![[r#"
             LOW  12 functions of the account went quiet together                123456789012
-                  noticed  Tue 14 Oct 2025 17:05 UTC, still open
+                  noticed  Tue 14 Oct 2025 17:10 UTC, still open
                   learnt   from 21 days of the account's history
                   next     check first that their logs still arrive, then what they have in
                            common
@@ -532,22 +561,24 @@ fn rare_lines() {
         shown.push_str(&text::rare(&incident, &text::Style::default()));
     }
     expect![[r#"
-        high  author-handler reads bucket statistics-raw for the first time
-              14 Oct 2025 17:05 UTC; once in 3 years; 1 more
-        high  alice was refused DeleteTable on table books for the first time
-              14 Oct 2025 17:05 UTC; once in 3 years
-        high  author-handler reads secret db-password for the first time
-              14 Oct 2025 17:05 UTC; once in 3 years
-        medium  author-handler calls function price-refresh for the first time
-              14 Oct 2025 17:05 UTC; once in 5 months
+        high  author-handler reads bucket statistics-raw
+              14 Oct 2025 17:05 UTC; the first time; once in 3 years; 1 more
+        high  alice was refused DeleteTable on table books
+              14 Oct 2025 17:05 UTC; the first time; once in 3 years
+        high  author-handler reads secret db-password
+              14 Oct 2025 17:05 UTC; the first time; once in 3 years
+        medium  author-handler calls function price-refresh
+              14 Oct 2025 17:05 UTC; the first time; once in 5 months
         high  author-handler writes to bucket backup-77 of another account
-              14 Oct 2025 17:05 UTC; once in 3 years
-        high  alice lists users of the whole account for the first time
-              14 Oct 2025 17:05 UTC; once in 3 years
+              14 Oct 2025 17:05 UTC; the first time; once in 3 years
+        high  alice lists users of the whole account
+              14 Oct 2025 17:05 UTC; the first time; once in 3 years
         high  author-handler is called 13 times as often as usual
               14 Oct 2025 17:05 UTC; 2,431 calls, expected 190; once in 3 years
         high  price-refresh has gone quiet
               14 Oct 2025 17:05 UTC; 0 calls, expected 36; once in 3 years
+        high  price-refresh has gone quiet
+              14 Oct 2025 17:05 UTC; 3 hours, usually 20 minutes; once in 3 years
         high  author-handler fails, which it hardly ever does
               14 Oct 2025 17:05 UTC; 96 failed calls, expected <0.1; once in 3 years
         high  author-handler takes 7.6 times as long as usual
@@ -556,12 +587,12 @@ fn rare_lines() {
               14 Oct 2025 17:05 UTC; 5,120 calls, expected 31; once in 3 years
         high  author-handler moves 229 times as much data as usual to or from bucket st…
               14 Oct 2025 17:05 UTC; 3.2 GB, expected 14 MB; once in 3 years
-        high  author-handler reads bucket statistics-raw for the first time
-              14 Oct 2025 17:05 UTC; once in 3 years; 9 more
+        high  author-handler reads bucket statistics-raw
+              14 Oct 2025 17:05 UTC; the first time; once in 3 years; 9 more
         rare  12 functions of the account went quiet together
               14 Oct 2025 17:05 UTC
         high  evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxx… calls evil HIGH  forgedxxxxx…
-              14 Oct 2025 17:05 UTC; once in 3 years
+              14 Oct 2025 17:05 UTC; the first time; once in 3 years
         high  slack-invitor is throttled 27 times as often as usual
               14 Oct 2025 17:05 UTC; 40 throttled calls, expected 1.5; once in 3 years
     "#]]
@@ -651,7 +682,7 @@ fn any_text() -> impl Strategy<Value = String> {
     prop_oneof![
         random,
         "[a-z]{1,9}(-[a-z]{1,9}){0,12}",
-        prop::sample::select(vec!["s3", "GetObject", "service iam", "iam", "bucket b", "volume up", "volume down", "known"])
+        prop::sample::select(vec!["s3", "GetObject", "service iam", "iam", "bucket b", "volume up", "volume down", "silence", "known"])
             .prop_map(str::to_owned),
     ]
 }
@@ -707,6 +738,7 @@ prop_compose! {
             entity: Entity { kind, id: if arn { format!("arn:aws:lambda:eu-west-1:1:function:{id}") } else { id } },
             subject,
             window: crate::time::WindowId(window),
+            judged: crate::time::WindowId(window),
             level: if loud { Level::Alert } else { Level::Rare },
             years,
             learnt_days,
@@ -753,4 +785,16 @@ fn severity_decides_the_word() {
     assert_eq!(foreign_bucket().severity(), Severity::High);
     assert!(text::incident(&sample("invoke"), &text::Style::default()).starts_with("MEDIUM  author-handler calls"));
     assert!(text::incident(&sample("quiet"), &text::Style::default()).starts_with("LOW  12 functions"));
+}
+
+#[test]
+fn a_long_sum_is_silent_by_its_last_hours() {
+    let mut falling = rate(function("price-refresh"), "volume down", 32.0, 79.0);
+    assert_eq!(title(&one(falling.clone())), "price-refresh does only 41 % of its usual work");
+    falling.hours.extend([0.0; 27]);
+    let incident = Incident { updated: at("2025-10-15T20:00:00Z").window(), ..one(falling) };
+    let screen = text::incident(&incident, &text::Style::default());
+    assert!(screen.contains("price-refresh has gone quiet"), "{screen}");
+    assert!(screen.contains("noticed  Tue 14 Oct 2025 17:10 UTC, still open"), "{screen}");
+    assert!(screen.contains("none for over 26 hours"), "{screen}");
 }

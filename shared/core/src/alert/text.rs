@@ -60,14 +60,14 @@ pub fn incident(incident: &Incident, style: &Style) -> String {
     let mut page = Page::new(style);
     page.header(incident);
     let Some(lead) = incident.lead() else { return page.finish() };
-    if is_silence(lead) {
-        page.put("noticed", &noticed(incident), 2);
+    if say::is_silence(lead) {
+        noticed(&mut page, incident, lead);
     } else {
         page.put("since", &since(incident), 2);
     }
     match &lead.detail {
         Detail::NewFlow(flow) => new_flow(&mut page, incident, lead, flow),
-        Detail::Rate(rate) => rate_rows(&mut page, lead, rate),
+        Detail::Rate(rate) => rate_rows(&mut page, incident, lead, rate),
         Detail::Quiet { .. } => learnt(&mut page, lead),
     }
     if let Some(rarity) = rarity(lead.years) {
@@ -77,7 +77,7 @@ pub fn incident(incident: &Incident, style: &Style) -> String {
         page.put("before", &before, 2);
     }
     let mut end = Page::new(style);
-    if let Some(span) = incident.span() {
+    if let Some(span) = incident.span().filter(|_| lead.span.is_some()) {
         events(&mut end, &span, incident.since());
     }
     end.put("next", say::next(lead), 2);
@@ -87,7 +87,7 @@ pub fn incident(incident: &Incident, style: &Style) -> String {
     let least = end.lines.len() + usize::from(others.1 > 0);
     page.lines.truncate(LINES_MAX.saturating_sub(least));
     let room = LINES_MAX.saturating_sub(page.lines.len() + end.lines.len());
-    also(&mut page, &others, room);
+    also(&mut page, lead, &others, room);
     page.lines.append(&mut end.lines);
     page.finish()
 }
@@ -98,13 +98,18 @@ pub fn rare(incident: &Incident, style: &Style) -> String {
     let severity = incident.severity();
     let word = if severity == Severity::Low { "rare" } else { severity.word() };
     let lead = incident.lead();
-    let said = lead.map_or_else(|| title(incident), say::sentence);
+    let said = lead.map_or_else(|| title(incident), say::deed_alone);
     page.lines.extend(wrap(&format!("{word:<4}  {said}"), page.width, 1));
     let begin = incident.since();
     let mut facts = vec![format!("{} {} UTC", date(begin), clock(begin))];
-    if let Some(Detail::Rate(rate)) = lead.map(|f| &f.detail) {
-        let (observed, expected) = amounts(rate);
-        facts.push(format!("{observed}, expected {expected}"));
+    match lead.map(|f| &f.detail) {
+        Some(Detail::Rate(rate)) => {
+            let (observed, expected) = amounts(rate);
+            let least = if rate.family == "silence" { "usually" } else { "expected" };
+            facts.push(format!("{observed}, {least} {expected}"));
+        }
+        Some(Detail::NewFlow(_)) => facts.push("the first time".to_owned()),
+        Some(Detail::Quiet { .. }) | None => {}
     }
     facts.extend(lead.and_then(|f| rarity(f.years)).map(|r| r.trim_start_matches("about ").to_owned()));
     let others = (incident.findings.len() as u64).saturating_sub(1).saturating_add(incident.more);
@@ -240,20 +245,19 @@ fn since(incident: &Incident) -> String {
     out
 }
 
-/// Silence has no first event: when it was noticed is all that is known of its time.
-fn is_silence(lead: &Finding) -> bool {
-    let quiet = match &lead.detail {
-        Detail::Rate(rate) => rate.family == "volume down",
-        Detail::Quiet { .. } => true,
-        Detail::NewFlow(_) => false,
+/// Silence has no first event: it is known since when by its length, or else when it was noticed. Its incident is closed when nothing
+/// more is said; nobody saw that it was over.
+fn noticed(page: &mut Page, incident: &Incident, lead: &Finding) {
+    let state = if incident.resolved { "closed" } else { "still open" };
+    let written = |at: Timestamp| format!("{} {} UTC", day(at), clock(at));
+    let pause_ms = match &lead.detail {
+        Detail::Rate(rate) if rate.family == "silence" => Some(i64::from(rate.minutes) * MINUTE_MS),
+        _ => None,
     };
-    quiet && lead.span.is_none()
-}
-
-/// An incident of silence is closed when nothing is added; nobody saw that it was over.
-fn noticed(incident: &Incident) -> String {
-    let begin = incident.since();
-    format!("{} {} UTC, {}", day(begin), clock(begin), if incident.resolved { "closed" } else { "still open" })
+    match pause_ms {
+        Some(pause_ms) => page.put("since", &format!("{}, {state}", written(lead.judged.end().plus_ms(-pause_ms))), 2),
+        None => page.put("noticed", &format!("{}, {state}", written(lead.window.end())), 2),
+    }
 }
 
 /// The flow with all its actions, what the entity does otherwise, and who else uses the target.
@@ -329,8 +333,13 @@ fn users(lead: &Finding, flow: &FlowDetail) -> Option<String> {
     })
 }
 
-fn rate_rows(page: &mut Page, lead: &Finding, rate: &RateDetail) {
+fn rate_rows(page: &mut Page, incident: &Incident, lead: &Finding, rate: &RateDetail) {
+    let at = lead.judged;
     page.put("rate", &measured(rate), 2);
+    if at > incident.since().window() {
+        // The incident began with something else.
+        page.put("", &format!("up to {} {} UTC", day(at.end()), clock(at.end())), 1);
+    }
     learnt(page, lead);
     let most = lead.hours.iter().copied().filter(|n| n.is_finite()).fold(0.0_f32, f32::max);
     if most <= 0.0 {
@@ -345,17 +354,19 @@ fn rate_rows(page: &mut Page, lead: &Finding, rate: &RateDetail) {
     let mut bars: Vec<char> = shown.iter().map(height).collect();
     let now = bars.pop().unwrap_or(' ');
     page.put("hours", &format!("{}[{now}]", bars.into_iter().collect::<String>()), 1);
-    let start = lead.window.start();
-    let began = clock(start.plus_ms(-start.ms().rem_euclid(60 * MINUTE_MS)));
-    let silent = shown.iter().rev().take_while(|n| **n <= 0.0).count();
     let last = number(f64::from(lead.hours.last().copied().unwrap_or(0.0)));
-    let now = match silent {
-        0 => format!("from {began} on {last}"),
-        1 => format!("from {began} on none"),
+    let from = format!("from {} on", clock(hour_of(at.start())));
+    let now = match say::hours_without(lead) {
+        0 => format!("{from} {last}"),
+        1 => format!("{from} none"),
         2 => "none for over an hour".to_owned(),
         n => format!("none for over {} hours", n - 1),
     };
     page.put("", &format!("calls an hour in {} hours: most {}; {now}", shown.len(), number(f64::from(most))), 2);
+}
+
+fn hour_of(at: Timestamp) -> Timestamp {
+    at.plus_ms(-at.ms().rem_euclid(60 * MINUTE_MS))
 }
 
 fn learnt(page: &mut Page, lead: &Finding) {
@@ -373,6 +384,7 @@ pub(super) fn measured(rate: &RateDetail) -> String {
     let (observed, expected) = amounts(rate);
     match rate.family.as_str() {
         "slow shift" => format!("observed {observed} a day, expected {expected}"),
+        "silence" => format!("observed no call for {observed}, expected {expected} at most"),
         "median duration" => format!("observed a median of {observed} over {time}, expected {expected}"),
         "tail duration" => format!("observed {observed} for the slowest 1 in 100 over {time}, expected {expected}"),
         _ => format!("observed {observed} in {time}, expected {expected}"),
@@ -388,6 +400,7 @@ pub(super) fn amounts(rate: &RateDetail) -> (String, String) {
         "denials" => counted("refused call"),
         "lines" => counted("line"),
         "median duration" | "tail duration" => (words::duration_ms(rate.observed), words::duration_ms(rate.expected)),
+        "silence" => (words::minutes(rate.observed.max(0.0) as u64), words::minutes(rate.expected.max(0.0) as u64)),
         "cost" => (words::dollars(rate.observed), words::dollars(rate.expected)),
         "bytes" => (words::bytes(rate.observed), words::bytes(rate.expected)),
         _ => counted("call"),
@@ -415,14 +428,18 @@ fn others<'a>(incident: &'a Incident, lead: &Finding) -> (Vec<&'a Finding>, u64)
 }
 
 /// The other findings, in so many lines; the line that counts the rest takes the place of one.
-fn also(page: &mut Page, (others, all): &(Vec<&Finding>, u64), room: usize) {
+fn also(page: &mut Page, lead: &Finding, (others, all): &(Vec<&Finding>, u64), room: usize) {
     let mut told = others.len().min(ALSO_MAX).min(room);
     if *all > told as u64 && told == room {
         told = told.saturating_sub(1);
     }
     let mut label = "also";
     for finding in others.iter().take(told) {
-        page.put(label, &say::sentence(finding), 1);
+        let at = finding.window.start();
+        let when = if same_day(at, lead.window.start()) { String::new() } else { format!("{}: ", date(at)) };
+        let whole = format!("{when}{}", say::sentence(finding));
+        let fits = columns(&whole) <= page.width - FACT_AT;
+        page.put(label, &if fits { whole } else { format!("{when}{}", say::deed_alone(finding)) }, 1);
         label = "";
     }
     let rest = all - told as u64;

@@ -92,7 +92,7 @@ pub(super) fn dollars(n: f64) -> String {
 /// `5 minutes`, `3 hours`, `2 days`: in the largest unit of which there are two.
 pub(super) fn minutes(n: u64) -> String {
     let (value, unit) = match n {
-        2880.. => ((n + 720) / 1440, "day"),
+        2880.. => (n.saturating_add(720) / 1440, "day"),
         120.. => ((n + 30) / 60, "hour"),
         _ => (n, "minute"),
     };

@@ -311,7 +311,7 @@ mod tests {
         };
         Observation {
             subject: Subject {
-                class: if n % 2 == 0 { Class::Trail } else { Class::Logs },
+                class: if n.is_multiple_of(2) { Class::Trail } else { Class::Logs },
                 account: "1".into(),
                 actor: Actor::Session { role: "r".into(), session: name.into() },
                 what,

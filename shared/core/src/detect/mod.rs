@@ -30,8 +30,10 @@ pub struct Finding {
     /// What it is about, the same for the same thing in every window: `flow s3:GetObject bucket statistics-raw`,
     /// `rate volume up`.
     pub subject: String,
-    /// The window that was judged.
+    /// The window in which it began.
     pub window: WindowId,
+    /// The window whose numbers it has: of a finding that was said again, that of the loudest.
+    pub judged: WindowId,
     /// How loudly.
     pub level: Level,
     /// By chance about once in so many years, in this account.
@@ -48,6 +50,17 @@ pub struct Finding {
     pub before: Vec<String>,
     /// Calls an hour up to the window, the oldest first.
     pub hours: Vec<f32>,
+}
+
+impl Finding {
+    /// The score of its detector, in nats: comparable within one detector.
+    pub fn score(&self) -> f64 {
+        match &self.detail {
+            Detail::NewFlow(flow) => flow.score,
+            Detail::Rate(rate) => rate.score,
+            Detail::Quiet { .. } => 0.0,
+        }
+    }
 }
 
 /// What a finding says beside its rarity.

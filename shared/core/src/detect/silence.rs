@@ -28,6 +28,8 @@ const PAUSE_LEAST: u32 = 24;
 const MISSED_LEAST: f64 = 8.0;
 /// Gamma prior of the tail (`DETECTION.md`, "daily"): n0, and n0 beta0.
 const PRIOR: (f64, f64) = (6.0, 3.0);
+/// A day's pause is learnt as at most so many times the longest in the ring: a silence must not make itself usual.
+const LEARNT_FACTOR: u32 = 2;
 /// How much of the pace a day keeps.
 const PACE_FADE: f64 = 0.8;
 
@@ -86,7 +88,8 @@ impl Silence {
         if self.day > 0 {
             self.calls = self.calls * PACE_FADE + self.calls_today;
             self.days = self.days * PACE_FADE + 1.0;
-            self.ring.push(self.today.max(1));
+            let longest = self.ring.iter().copied().max().filter(|_| self.ring.len() >= DAYS_LEAST);
+            self.ring.push(self.today.max(1).min(longest.map_or(u32::MAX, |l| l.saturating_mul(LEARNT_FACTOR))));
             if self.ring.len() > RING_DAYS {
                 self.ring.remove(0);
             }
@@ -143,6 +146,15 @@ mod tests {
         let office = learnt(21, 200.0, |day| if day % 7 >= 5 { 288 * (day % 7 - 4) + 120 } else { 170 });
         assert!(!alerts(&office, 170), "a night");
         assert!(!alerts(&office, 700), "a weekend");
+    }
+
+    #[test]
+    fn a_silence_does_not_make_itself_usual() {
+        let mut job = learnt(14, 96.0, |_| 3);
+        for day in 15..19 {
+            assert!(alerts(&job, 288 * (day - 14)), "day {day}");
+            job.paused(day + 1, 288 * (day - 14));
+        }
     }
 
     #[test]

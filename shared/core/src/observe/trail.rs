@@ -19,6 +19,10 @@ pub fn observe_trail(record: &TrailRecord<'_>, raw: &[u8], out: &mut dyn FnMut(O
     let action = fold_name(&record.event_name);
     let outcome = outcome(&record.error_code);
     let mut emit = Emitter { record, raw, ordinal: 0, out };
+    if matches!(&*record.event_category, "Aggregated" | "Insight") {
+        // Summaries of calls are no calls; each call has a record of its own.
+        return emit.put(Actor::Service(Cow::Borrowed("cloudtrail.amazonaws.com")), What::Seen, 0.0);
+    }
     if service == "lambda" && invocation(&mut emit, action, outcome) {
         return;
     }
@@ -131,10 +135,9 @@ fn actor<'a>(record: &'a TrailRecord<'a>) -> Actor<'a> {
     if let Some((arn, _)) = function_arn(&identity.in_scope_of.credentials_issued_to) {
         return Actor::Function(Cow::Borrowed(arn));
     }
-    if &*identity.kind == "AssumedRole" || identity.arn.contains(":assumed-role/") {
-        if let Some((role, session)) = session(record) {
-            return Actor::Session { role, session: Cow::Borrowed(session) };
-        }
+    let of_role = &*identity.kind == "AssumedRole" || identity.arn.contains(":assumed-role/");
+    if let Some((role, session)) = session(record).filter(|_| of_role) {
+        return Actor::Session { role, session: Cow::Borrowed(session) };
     }
     Actor::Principal(principal(record))
 }

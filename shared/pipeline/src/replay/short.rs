@@ -24,14 +24,6 @@ pub(super) fn rank(sights: Vec<(String, Finding)>) -> Vec<Incident> {
     ranked.into_iter().take(GROUPS_MAX).map(|(_, incident)| incident).collect()
 }
 
-fn score(finding: &Finding) -> f64 {
-    match &finding.detail {
-        Detail::NewFlow(flow) => flow.score,
-        Detail::Rate(rate) => rate.score,
-        Detail::Quiet { .. } => 0.0,
-    }
-}
-
 /// The function that a flow changes, else who acts.
 fn about(finding: &Finding) -> String {
     let reads = ["Get", "List", "Describe", "Head", "Invoke"];
@@ -44,8 +36,8 @@ fn about(finding: &Finding) -> String {
 }
 
 fn group(account: String, mut sights: Vec<Finding>) -> (f64, Incident) {
-    sights.sort_by(|a, b| score(b).total_cmp(&score(a)).then_with(|| (&a.entity, &a.subject).cmp(&(&b.entity, &b.subject))));
-    let best = sights.first().map_or(0.0, score);
+    sights.sort_by(|a, b| b.score().total_cmp(&a.score()).then_with(|| (&a.entity, &a.subject).cmp(&(&b.entity, &b.subject))));
+    let best = sights.first().map_or(0.0, Finding::score);
     let more = sights.len().saturating_sub(FINDINGS_PER_INCIDENT_MAX) as u64;
     sights.truncate(FINDINGS_PER_INCIDENT_MAX);
     (best, Incident::of(account, sights, more))
