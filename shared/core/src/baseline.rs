@@ -25,6 +25,10 @@ pub const HOUR: u32 = 12;
 const WATCHED_CALLS_A_DAY: f64 = 8.0;
 /// Windows of a week before the weekend.
 const WEEKDAY_WINDOWS: u32 = 5 * WINDOWS_PER_DAY;
+/// How much of a half hour's sum of calls is left after a window, as in the rate detector's horizon of six windows.
+const HALF_HOUR_FADE: f64 = 0.846_481_724_890_614_1;
+/// How much of the record is left after a day: half of it in a month.
+const RECORD_FADE: f64 = 0.98;
 /// An entity that was not seen for so long is not missed any more.
 const WATCHED_DAYS: u32 = 35;
 
@@ -76,6 +80,35 @@ pub struct Baseline {
     low: bool,
     assumed: bool,
     silence: Silence,
+    peaks: Peaks,
+}
+
+/// The most calls in half an hour.
+#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+struct Peaks {
+    /// Faded sum up to the last window that was seen.
+    #[n(0)]
+    sum: f64,
+    /// Its maximum today, and on the days before, faded.
+    #[n(1)]
+    today: f64,
+    #[n(2)]
+    before: f64,
+    /// Today, in days since 1970.
+    #[n(3)]
+    day: u32,
+}
+
+impl Peaks {
+    fn see(&mut self, window: WindowId, since: u32, calls: f64) {
+        if window.day() > self.day {
+            let days = (window.day() - self.day).min(365);
+            self.before = self.before.max(self.today) * libm::pow(RECORD_FADE, f64::from(days));
+            (self.today, self.day) = (0.0, window.day());
+        }
+        self.sum = self.sum * libm::pow(HALF_HOUR_FADE, f64::from(since)) + calls;
+        self.today = self.today.max(self.sum);
+    }
 }
 
 /// The stored form, format 1.
@@ -101,6 +134,8 @@ struct Stored {
     flags: u8,
     #[n(9)]
     silence: Silence,
+    #[n(10)]
+    peaks: Peaks,
 }
 
 /// What a baseline is judged with beside its own facts.
@@ -148,6 +183,7 @@ impl Baseline {
             low: false,
             assumed: false,
             silence: Silence::default(),
+            peaks: Peaks { day: first.day(), ..Peaks::default() },
         }
     }
 
@@ -175,6 +211,12 @@ impl Baseline {
     pub fn is_watched(&self) -> bool {
         let days = f64::from(self.seen.0 - self.first.0) / f64::from(WINDOWS_PER_DAY) + 1.0;
         self.next.0 - self.seen.0 < WATCHED_DAYS * WINDOWS_PER_DAY && self.calls_total / days >= WATCHED_CALLS_A_DAY
+    }
+
+    /// Whether today's busiest half hour is at least twice that of any day before. People work in bursts, and their
+    /// quiet days say little of their next one: a volume that they reached before is not told of them.
+    pub fn breaks_record(&self) -> bool {
+        self.peaks.today >= 2.0 * self.peaks.before
     }
 
     /// Whether a whole day of this window's kind (weekday or weekend) was learnt before. Until then the season knows
@@ -218,6 +260,7 @@ impl Baseline {
         let calls = self.calls(window, facts);
         self.assumed |= facts.assumed;
         self.calls_total += calls;
+        self.peaks.see(window, window.0 - self.seen.0, calls);
         self.draw(window, calls);
         let deployed = facts.changes.iter().any(|c| c.kind.is_deployment());
         let context = Context { window, deployed, clocks_shifted: false, account_low: around.account_low };
@@ -363,6 +406,7 @@ impl Baseline {
             hours: self.hours.iter().copied().collect(),
             flags: u8::from(self.low) | u8::from(self.assumed) << 1,
             silence: self.silence.clone(),
+            peaks: self.peaks.clone(),
         };
         // Encoding into memory can't fail.
         minicbor::to_vec(stored).unwrap_or_default()
@@ -389,6 +433,7 @@ impl Baseline {
             low: s.flags & 1 != 0,
             assumed: s.flags & 2 != 0,
             silence: s.silence,
+            peaks: s.peaks,
         })
     }
 }

@@ -261,9 +261,8 @@ impl Account {
         let loud = said.scores.iter().filter(|s| s.digest.max(s.slack) >= least);
         let mut findings: Vec<Finding> = loud
             .map(|score| {
-                let of_volume = matches!(score.family, Family::VolumeUp | Family::VolumeDown);
-                let known = !of_volume || baseline.knows_day_of(score.evidence.window);
-                let level = if score.slack >= least && known { Level::Alert } else { Level::Rare };
+                let loud = score.slack >= least && is_comparable(entity, baseline, score);
+                let level = if loud { Level::Alert } else { Level::Rare };
                 rate_finding(entity, baseline, facts, score, level, entities)
             })
             .collect();
@@ -376,6 +375,16 @@ fn silence_finding(entity: &Entity, baseline: &mut Baseline, pause: &Pause, enti
         }),
         before: baseline.changes_before(window.end()),
         hours: baseline.hours(window),
+    }
+}
+
+/// Whether what was learnt bears on this score at all: a volume waits for a day of its kind, and a person's for a record.
+fn is_comparable(entity: &Entity, baseline: &Baseline, score: &Score) -> bool {
+    let person = entity.kind != EntityKind::Function;
+    match score.family {
+        Family::VolumeUp => baseline.knows_day_of(score.evidence.window) && (!person || baseline.breaks_record()),
+        Family::VolumeDown => baseline.knows_day_of(score.evidence.window) && !person,
+        _ => true,
     }
 }
 
