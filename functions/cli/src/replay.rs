@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::ValueEnum;
 use outflow_core::batch::HashKey;
 use outflow_core::incident::Severity;
-use outflow_pipeline::replay::{Replay, ReplayError, replay};
+use outflow_pipeline::replay::{Replay, ReplayError, replay, told};
 use outflow_pipeline::store::embedded::{Embedded, OpenError};
 
 use crate::failure::Failure;
@@ -95,6 +95,9 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
     report::print(&said, args.format, least).map_err(|e| write_failed(Path::new("standard output"), &e))?;
     if let Some(out) = &args.out {
         report::write(&said, out, least).map_err(|e| write_failed(out, &e))?;
+    }
+    if what.keep {
+        pollster::block_on(told(&store)).map_err(|e| failed(&e.into(), args.state.as_deref()))?;
     }
     let found = said.incidents.iter().any(|i| i.severity() >= least && !said.short);
     Ok(ExitCode::from(u8::from(found)))

@@ -10,6 +10,7 @@ use outflow_core::alert::{self, clean, text::Style};
 use outflow_core::incident::{Incident, Severity};
 use outflow_core::time::Timestamp;
 use outflow_pipeline::replay::{Coverage, Report};
+use unicode_width::UnicodeWidthStr as _;
 
 use crate::replay::Format;
 
@@ -18,7 +19,7 @@ const WIDTH: usize = 80;
 /// Rare lines, rejects and foreign files that text spells out.
 const RARE_MAX: usize = 20;
 const LISTED_MAX: usize = 10;
-/// Characters of a path or name in a line.
+/// Columns of a path or name in a line.
 const NAME_MAX: usize = 56;
 /// Days from which rates can be incidents: three daily maxima after the second day.
 const RATES_FROM_DAYS: i64 = 5;
@@ -93,7 +94,7 @@ fn read(out: &mut impl Write, said: &Report) -> io::Result<()> {
     }
     writeln!(out, "Seen     {}, {}", count(*functions, "function"), count(*principals, "other principal"))?;
     for name in said.coverage.assumed.iter().take(LISTED_MAX) {
-        writeln!(out, "         {} is named by its path (assumed; --function sets it)", clean(name, NAME_MAX))?;
+        writeln!(out, "         {}\n           is named by its path (assumed; --function sets it)", fit(name))?;
     }
     judged(out, said)?;
     for missing in missing(said) {
@@ -141,7 +142,7 @@ fn missing(said: &Report) -> Vec<String> {
 
 /// Rejects, files that are no logs, files that could not be opened.
 fn unread(out: &mut impl Write, said: &Report) -> io::Result<()> {
-    let path = |p: &Path| clean(&p.display().to_string(), NAME_MAX).into_owned();
+    let path = |p: &Path| fit(&p.display().to_string());
     if said.coverage.rejects > 0 {
         writeln!(out, "Rejects  {}", count(said.coverage.rejects, "record"))?;
         for r in said.rejects.iter().take(LISTED_MAX) {
@@ -161,11 +162,18 @@ fn unread(out: &mut impl Write, said: &Report) -> io::Result<()> {
     Ok(())
 }
 
-/// Breaks a sentence at 66 characters, for lines that are indented by eleven.
+/// A path or name, cleaned and cut to its columns: some characters take two.
+fn fit(name: &str) -> String {
+    let cleaned = clean(name, NAME_MAX);
+    let chars = (1..=NAME_MAX).rev().find(|&chars| clean(name, chars).width() <= NAME_MAX).unwrap_or(1);
+    if cleaned.width() <= NAME_MAX { cleaned.into_owned() } else { clean(name, chars).into_owned() }
+}
+
+/// Breaks a sentence at 66 columns, for lines that are indented by eleven.
 fn wrap(sentence: &str) -> String {
     let (mut out, mut column) = (String::new(), 0);
     for word in sentence.split(' ') {
-        if column > 0 && column + 1 + word.chars().count() > WIDTH - 14 {
+        if column > 0 && column + 1 + word.width() > WIDTH - 14 {
             out.push_str("\n           ");
             column = 0;
         } else if column > 0 {
@@ -173,7 +181,7 @@ fn wrap(sentence: &str) -> String {
             column += 1;
         }
         out.push_str(word);
-        column += word.chars().count();
+        column += word.width();
     }
     out
 }

@@ -80,7 +80,7 @@ impl<'s, S: Store> Evaluator<'s, S> {
             None => Directory::default(),
             Some(Item { bytes, .. }) => minicbor::decode(&bytes).map_err(|_| StoreError::Corrupt { key: keys::directory() })?,
         };
-        let (changed, sights, done) = (BTreeMap::new(), Vec::new(), Vec::new());
+        let (changed, sights, done) = (untold(store).await?, Vec::new(), Vec::new());
         Ok(Evaluator { store, config: config.clone(), accounts, directory, changed, sights, duplicates: 0, observations: 0, done })
     }
 
@@ -187,6 +187,7 @@ impl<'s, S: Store> Evaluator<'s, S> {
         for (uid, incident) in &self.changed {
             let bytes = serde_json::to_vec(incident).map_err(|e| StoreError::Unavailable(e.into()))?;
             put(keys::incident(uid), bytes);
+            put(keys::untold(uid), Vec::new());
         }
         put(keys::directory(), minicbor::to_vec(&self.directory).unwrap_or_default());
         self.write(writes).await
@@ -243,6 +244,19 @@ fn sweep_to(id: &str, judged: &mut Judged, until: WindowId, judging: &Judging<'_
     for incident in resolve(&mut judged.open, judging.config, until) {
         changed.insert(incident.uid.clone(), incident);
     }
+}
+
+/// Incidents that a process committed and did not come to tell, because it was killed.
+async fn untold<S: Store>(store: &S) -> Result<BTreeMap<String, Incident>, StoreError> {
+    let mut all = BTreeMap::new();
+    for (key, _) in list(store, keys::UNTOLD).await? {
+        let place = keys::incident(&key.sort);
+        if let Some(item) = store.load(&place).await? {
+            let incident = serde_json::from_slice(&item.bytes).map_err(|_| StoreError::Corrupt { key: place })?;
+            all.insert(key.sort, incident);
+        }
+    }
+    Ok(all)
 }
 
 /// All items of a partition.

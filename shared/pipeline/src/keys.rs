@@ -90,6 +90,14 @@ pub fn incident(uid: &str) -> Key {
     Key::new(INCIDENTS, uid)
 }
 
+/// Partition of the incidents that were committed and not yet told.
+pub const UNTOLD: &str = "untold";
+
+/// The mark of an incident that was not yet told.
+pub fn untold(uid: &str) -> Key {
+    Key::new(UNTOLD, uid)
+}
+
 /// Which function works with which role.
 pub fn directory() -> Key {
     Key::new("meta", "directory")

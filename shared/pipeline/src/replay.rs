@@ -23,7 +23,7 @@ use crate::ingest::{Intake, Tally, commit};
 use crate::keys;
 use crate::source;
 use crate::store::embedded::Embedded;
-use crate::store::{Expect, Store, StoreError, Write};
+use crate::store::{COMMIT_WRITES_MAX, Expect, Store, StoreError, Write};
 
 /// Rejects and foreign files that are listed; more are counted.
 const LISTED_MAX: usize = 1_000;
@@ -167,6 +167,16 @@ pub async fn replay(replay: &Replay, store: &Embedded, progress: &mut dyn Progre
     reading.intake.tally = join(learnt, tally);
     let short = fresh && replay.baseline.is_empty() && is_short(&reading.intake.tally);
     Ok(report(reading, evaluator, short))
+}
+
+/// Notes that what a replay reported was told. Until then the next one reports it again: after a crash an incident is told
+/// twice, never not at all.
+pub async fn told(store: &Embedded) -> Result<(), StoreError> {
+    let marks: Vec<Write> = list(store, keys::UNTOLD).await?.into_iter().map(|(key, _)| Write::Delete { key }).collect();
+    for some in marks.chunks(COMMIT_WRITES_MAX) {
+        store.commit(some.to_vec()).await?;
+    }
+    store.persist()
 }
 
 /// Reads or makes the head of the store. Gives the key of its hashes, and whether it is new.
