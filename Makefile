@@ -53,6 +53,7 @@ tools: .tools/ocsf-2004.json .tools/bin/cargo-deny ## What tests need, pinned, i
 	cargo install --locked cargo-deny --version $(DENY_VERSION) --root .tools
 
 deny: .tools/bin/cargo-deny ## Licences, sources and doubled versions of dependencies
+	cargo fetch --locked --quiet
 	.tools/bin/cargo-deny --offline check bans licenses sources
 
 bench: ## Speed and memory as ratios in one run

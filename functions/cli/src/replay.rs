@@ -106,7 +106,8 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
 fn open(state: Option<&Path>) -> Result<Embedded, Failure> {
     let Some(path) = state else {
         return Embedded::temporary().map_err(|e| {
-            Failure::new("OF115", "no temporary file can be made", "free some disk, or set TMPDIR to a folder that can be written").because(&e)
+            Failure::new("OF115", "no temporary file can be made", "free some disk, or set TMPDIR to a folder that can be written")
+                .because(&e)
         });
     };
     Embedded::open(path).map_err(|e| {

@@ -109,7 +109,8 @@ fn judged(out: &mut impl Write, said: &Report) -> io::Result<()> {
         return Ok(());
     }
     for span in said.accounts.iter().take(LISTED_MAX) {
-        let account = if span.account.is_empty() { "logs without account".to_owned() } else { format!("account {}", clean(&span.account, 20)) };
+        let account =
+            if span.account.is_empty() { "logs without account".to_owned() } else { format!("account {}", clean(&span.account, 20)) };
         let from = |days: i64| span.first.plus_ms(days * 86_400_000);
         let when = |at: Timestamp| if at > span.last { "not yet".to_owned() } else { format!("from {}", &at.to_rfc3339()[..10]) };
         writeln!(out, "Judged   {account}: new flows {}, rates {}", when(from(3)), when(from(RATES_FROM_DAYS)))?;
@@ -133,6 +134,10 @@ fn missing(said: &Report) -> Vec<String> {
         all.push("no logs of functions: invocations, errors and durations can't be seen".to_owned());
     } else if tally.reports == 0 {
         all.push("no REPORT lines: invocations and durations can't be seen".to_owned());
+    }
+    if said.coverage.beyond > 0 {
+        let windows = count(said.coverage.beyond, "window");
+        all.push(format!("{windows} of entities beyond the first 100,000 of an account: not judged"));
     }
     if tally.untimed > 0 {
         all.push(format!("{} without a usable time: counted, not judged", count(tally.untimed, "record")));

@@ -74,7 +74,9 @@ impl Settings {
     fn set(&mut self, file: &Path, key: &str, value: &Value) -> Result<(), Failure> {
         let number = value.as_float().or(value.as_integer().map(|i| i as f64));
         let fitting = match key {
-            "noise_per_week" => number.filter(|n| (0.01..=1_000.0).contains(n)).map(|n| self.core.noise_per_week = n).ok_or("from 0.01 to 1000"),
+            "noise_per_week" => {
+                number.filter(|n| (0.01..=1_000.0).contains(n)).map(|n| self.core.noise_per_week = n).ok_or("from 0.01 to 1000")
+            }
             "resolve_minutes" => value
                 .as_integer()
                 .filter(|n| (5..=10_080).contains(n))
@@ -132,10 +134,7 @@ mod tests {
     #[test]
     fn settings_are_read_or_refused_with_a_remedy() {
         check("", expect!["Config { noise_per_week: 2.0, resolve_minutes: 360 } Medium"]);
-        check(
-            "noise_per_week = 1\nmin_severity = \"low\"",
-            expect!["Config { noise_per_week: 1.0, resolve_minutes: 360 } Low"],
-        );
+        check("noise_per_week = 1\nmin_severity = \"low\"", expect!["Config { noise_per_week: 1.0, resolve_minutes: 360 } Low"]);
         check(
             "noise_per_weak = 1",
             expect![[r#"

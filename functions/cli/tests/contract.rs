@@ -70,7 +70,14 @@ fn severities_decide_the_code_and_the_lines() {
 
 #[test]
 fn wrong_usage_is_2() {
-    for args in [&["replay"][..], &["replay", "--format", "xml", "."], &["replay", ".", "--min-severity", "grave"], &["reply"], &[], &["replay", ".", "--no-such"]] {
+    for args in [
+        &["replay"][..],
+        &["replay", "--format", "xml", "."],
+        &["replay", ".", "--min-severity", "grave"],
+        &["reply"],
+        &[],
+        &["replay", ".", "--no-such"],
+    ] {
         let ran = ran(outflow().args(args));
         assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{args:?}");
         assert!(!ran.err.is_empty());
@@ -122,8 +129,10 @@ fn ocsf_is_lines_of_json_and_nothing_else() {
             assert!(line[key].as_array().is_some_and(|a| !a.is_empty()), "{key} {line}");
         }
     }
-    let order: Vec<(i64, &str)> =
-        lines.iter().map(|l| (l["finding_info"]["first_seen_time"].as_i64().unwrap(), l["finding_info"]["uid"].as_str().unwrap())).collect();
+    let order: Vec<(i64, &str)> = lines
+        .iter()
+        .map(|l| (l["finding_info"]["first_seen_time"].as_i64().unwrap(), l["finding_info"]["uid"].as_str().unwrap()))
+        .collect();
     assert!(order.is_sorted(), "by time, then uid: {order:?}");
     assert!(said.err.contains("broken.json") && said.err.contains("letter.txt") && said.err.contains("Read "), "{}", said.err);
     assert_eq!(std::fs::read_to_string(out.join("incidents.jsonl")).unwrap(), said.out, "--out writes the same lines");
@@ -171,7 +180,8 @@ fn hostile_names_stay_in_their_columns() {
     let mut records = Vec::new();
     for day in 1..=8 {
         for (i, name) in hostile.iter().enumerate() {
-            let mut r = record(day * 100 + i as u64, &format!("2025-09-{day:02}T10:00:{i:02}Z"), if day < 8 { "GetObject" } else { name }, name);
+            let mut r =
+                record(day * 100 + i as u64, &format!("2025-09-{day:02}T10:00:{i:02}Z"), if day < 8 { "GetObject" } else { name }, name);
             r["userIdentity"]["userName"] = json!(name);
             r["userIdentity"]["arn"] = json!(format!("arn:aws:iam::1:user/{name}"));
             r["errorCode"] = if day == 8 { json!("AccessDenied") } else { Value::Null };
@@ -179,7 +189,11 @@ fn hostile_names_stay_in_their_columns() {
         }
     }
     write(folder.path(), "a.json", &records);
-    std::fs::write(folder.path().join("\u{1b}[31mred\nnext 寬寬寬寬寬寬寬寬寬寬寬寬寬寬寬寬寬寬寬寬寬寬寬寬寬寬寬寬寬寬寬寬寬寬.txt"), "no log").unwrap();
+    std::fs::write(
+        folder.path().join("\u{1b}[31mred\nnext 寬寬寬寬寬寬寬寬寬寬寬寬寬寬寬寬寬寬寬寬寬寬寬寬寬寬寬寬寬寬寬寬寬寬.txt"),
+        "no log",
+    )
+    .unwrap();
     std::fs::write(folder.path().join("\u{1b}[31mbad.json"), br#"{"Records":[{"eventName":1}]}"#).unwrap();
     for least in ["low", "medium"] {
         fits(&replay(folder.path(), &["--min-severity", least]));

@@ -167,8 +167,19 @@ fn changed_function(e: &Value) -> Option<String> {
         let session = text(e, "/requestParameters/roleSessionName");
         return (!session.is_empty() && !session.starts_with("awslambda_")).then(|| session.to_owned());
     }
-    let changes = ["CreateFunction", "UpdateFunction", "DeleteFunction", "AddPermission", "RemovePermission", "Publish", "Put", "Invoke", "CreateAlias",
-        "UpdateAlias", "CreateEventSourceMapping"];
+    let changes = [
+        "CreateFunction",
+        "UpdateFunction",
+        "DeleteFunction",
+        "AddPermission",
+        "RemovePermission",
+        "Publish",
+        "Put",
+        "Invoke",
+        "CreateAlias",
+        "UpdateAlias",
+        "CreateEventSourceMapping",
+    ];
     let name = text(e, "/eventName");
     if text(e, "/eventSource") != "lambda.amazonaws.com" || !changes.iter().any(|c| name.starts_with(c)) {
         return None;
@@ -264,7 +275,9 @@ fn log_sets_are_counted_as_they_are() {
 
 #[test]
 fn a_second_copy_is_all_duplicates() {
-    for set in ["cloudtrail/invictus-aws_dataset", "cloudtrail/doc-examples", "cloudwatch/slack_invitor", "cloudwatch/slack_invitor_convention"] {
+    for set in
+        ["cloudtrail/invictus-aws_dataset", "cloudtrail/doc-examples", "cloudwatch/slack_invitor", "cloudwatch/slack_invitor_convention"]
+    {
         let files = packed(set);
         let folder = tempfile::tempdir().unwrap();
         let name = set.rsplit('/').next().unwrap();
@@ -330,7 +343,11 @@ fn malformed() -> Vec<(&'static str, Vec<u8>, Must)> {
     let unread = format!(r#"{{"Records":[{{"eventName":7,"eventSource":["x"],"eventTime":{},"userIdentity":"nobody"}}]}}"#, nest(10));
     vec![
         ("truncated.json.gz", packed[..packed.len() / 2].to_vec(), Must::Reject),
-        ("flipped.json.gz", packed.iter().enumerate().map(|(i, b)| if i == packed.len() / 2 { b ^ 0x55 } else { *b }).collect(), Must::Reject),
+        (
+            "flipped.json.gz",
+            packed.iter().enumerate().map(|(i, b)| if i == packed.len() / 2 { b ^ 0x55 } else { *b }).collect(),
+            Must::Reject,
+        ),
         ("cut.json", whole[..whole.len() - 40].to_vec(), Must::Reject),
         ("wrong-types.json", unread.into_bytes(), Must::Reject),
         ("numbers.json", br#"{"Records":[1,"x",null,[]]}"#.to_vec(), Must::Reject),

@@ -62,7 +62,8 @@ fn incidents(out: &str) -> Vec<Value> {
 
 /// Ids of incidents that say that the author handler reads the bucket of another.
 fn planted(incidents: &[Value]) -> Vec<&str> {
-    let reads = |i: &&Value| i["finding_info"]["title"].as_str().is_some_and(|t| t.starts_with("author-handler reads a bucket it never touched"));
+    let reads =
+        |i: &&Value| i["finding_info"]["title"].as_str().is_some_and(|t| t.starts_with("author-handler reads a bucket it never touched"));
     incidents.iter().filter(reads).map(|i| i["finding_info"]["uid"].as_str().unwrap()).collect()
 }
 
@@ -181,7 +182,9 @@ fn a_baseline_is_learnt_in_silence() {
     let files = files_under(&BOOKS.logs);
     let last_days = ["20250907", "20250908", "20250909", "20250910", "20250911"];
     for (i, file) in files.iter().filter(|f| last_days.contains(&day(f).as_str())).enumerate() {
-        std::fs::hard_link(file, later.join(format!("{i}.gz"))).or_else(|_| std::fs::copy(file, later.join(format!("{i}.gz"))).map(|_| ())).unwrap();
+        std::fs::hard_link(file, later.join(format!("{i}.gz")))
+            .or_else(|_| std::fs::copy(file, later.join(format!("{i}.gz"))).map(|_| ()))
+            .unwrap();
     }
     let silent = replay(&later, &["--baseline", quiet.logs.to_str().unwrap(), "--format", "ocsf"]);
     let alone = replay(&quiet.logs, &["--format", "ocsf", "--min-severity", "low"]);
@@ -197,7 +200,9 @@ fn a_baseline_is_learnt_in_silence() {
     std::fs::create_dir(&packed).unwrap();
     let records: Vec<Value> = files_under(&quiet.logs.join("AWSLogs"))
         .iter()
-        .flat_map(|f| serde_json::from_str::<Value>(&forms::gunzip(&std::fs::read(f).unwrap())).unwrap()["Records"].as_array().unwrap().clone())
+        .flat_map(|f| {
+            serde_json::from_str::<Value>(&forms::gunzip(&std::fs::read(f).unwrap())).unwrap()["Records"].as_array().unwrap().clone()
+        })
         .collect();
     std::fs::write(packed.join("trail.jsonl"), forms::trail_lines(&records)).unwrap();
     let logs = quiet.logs.join("cloudwatch");

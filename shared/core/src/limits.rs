@@ -22,6 +22,10 @@ pub const DIRECTORY_FUNCTIONS_MAX: usize = 100_000;
 /// Functions of one role, and Regions of one function name: past it, sessions and logs stay the role's and the name's.
 pub const FUNCTIONS_PER_ROLE_MAX: usize = 256;
 
+/// Entities of one account that have a baseline: twice as many as a large fleet has functions, people and roles, and a
+/// gigabyte of memory at the worst. Whoever comes later is counted and not judged.
+pub const ENTITIES_MAX: usize = 100_000;
+
 /// Latest changes of an entity that are kept to be told: a person reads three.
 pub const CHANGES_MAX: usize = 8;
 

@@ -16,6 +16,7 @@ use outflow_core::directory::Directory;
 use outflow_core::entity::Entity;
 use outflow_core::facts::fold;
 use outflow_core::incident::{Incident, join, resolve};
+use outflow_core::limits::ENTITIES_MAX;
 use outflow_core::observe::Class;
 use outflow_core::time::WindowId;
 use outflow_core::window::{Window, unite};
@@ -52,6 +53,8 @@ pub struct Evaluator<'s, S> {
     pub duplicates: u64,
     /// Observations judged, each once.
     pub observations: u64,
+    /// Windows of entities that had no baseline, because an account has too many.
+    pub beyond: u64,
     done: Vec<Write>,
 }
 
@@ -81,7 +84,18 @@ impl<'s, S: Store> Evaluator<'s, S> {
             Some(Item { bytes, .. }) => minicbor::decode(&bytes).map_err(|_| StoreError::Corrupt { key: keys::directory() })?,
         };
         let (changed, sights, done) = (untold(store).await?, Vec::new(), Vec::new());
-        Ok(Evaluator { store, config: config.clone(), accounts, directory, changed, sights, duplicates: 0, observations: 0, done })
+        Ok(Evaluator {
+            store,
+            config: config.clone(),
+            accounts,
+            directory,
+            changed,
+            sights,
+            duplicates: 0,
+            observations: 0,
+            beyond: 0,
+            done,
+        })
     }
 
     /// Judges one window: all of it, or where it was judged before what came late. `learn_only`: nothing is told.
@@ -103,7 +117,11 @@ impl<'s, S: Store> Evaluator<'s, S> {
                 swept: window,
             });
             for entity in facts.entities.keys() {
-                judged.baselines.entry(entity.clone()).or_insert_with(|| Baseline::new(window));
+                if judged.baselines.len() < ENTITIES_MAX {
+                    judged.baselines.entry(entity.clone()).or_insert_with(|| Baseline::new(window));
+                } else if !judged.baselines.contains_key(entity) {
+                    self.beyond += 1;
+                }
             }
             let mut said = judged.account.judge(&judging, &facts, &self.directory, &mut judged.baselines);
             self.sights.extend(said.sights.drain(..).map(|s| (id.clone(), s)));

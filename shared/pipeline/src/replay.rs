@@ -85,6 +85,8 @@ pub struct Coverage {
     pub functions: u64,
     /// Other principals seen.
     pub principals: u64,
+    /// Windows of entities that were not judged, because their account has more than are kept.
+    pub beyond: u64,
     /// Functions that are named by a path and not by content.
     pub assumed: Vec<String>,
 }
@@ -348,6 +350,7 @@ fn report(reading: Reading, evaluator: Evaluator<'_, Embedded>, short: bool) -> 
     coverage.principals = count(EntityKind::Principal);
     coverage.duplicates += evaluator.duplicates;
     coverage.observations = evaluator.observations;
+    coverage.beyond = evaluator.beyond;
     coverage.assumed.sort();
     coverage.assumed.dedup();
     let spans = evaluator.accounts().map(|(id, account)| AccountSpan {

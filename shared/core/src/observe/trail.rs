@@ -208,7 +208,9 @@ fn is_asynchronous(record: &TrailRecord<'_>) -> bool {
 /// Who invokes: the rule, bucket or API that an event came from before the service that carried it.
 fn caller<'a>(record: &'a TrailRecord<'a>) -> Actor<'a> {
     if let Some(source) = record.request_parameters.source_arn.some() {
-        return Actor::Source(Cow::Borrowed(source));
+        // An API is one caller, whatever stage, method and path a request came by.
+        let api = source.contains(":execute-api:").then(|| source.split_once('/')).flatten();
+        return Actor::Source(Cow::Borrowed(api.map_or(source, |(api, _)| api)));
     }
     match service_of(record) {
         None => actor(record),
