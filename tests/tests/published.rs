@@ -122,7 +122,10 @@ fn a_tenfold_hour_is_at_least_rare() {
 #[test]
 fn a_silent_working_day_is_at_least_rare() {
     let Some(week) = week() else { return };
-    let (without, day) = (lines(&week), fullest_day(&week));
+    let without = lines(&week);
+    // By UTC the fullest day is the last of the week, and without it the log just ends: a silence is one only where records
+    // come after it. So the day is the function's own, in Seoul (UTC+9).
+    let day = fullest_day(&week) - 9 * HOUR_MS;
     let rows: Vec<Row> = week.iter().filter(|(at, _)| !(day..day + DAY_MS).contains(at)).cloned().collect();
     let new = new_lines(&rows, &without, day, day + 30 * HOUR_MS);
     assert!(!new.is_empty());
@@ -156,8 +159,15 @@ fn an_hour_of_attacks_names_who_and_what() {
     let report = said(&invictus);
     assert!(report.short && told(&report, Severity::Medium).is_empty(), "an hour of logs holds no incident");
     let rare = told(&report, Severity::Low);
-    let principals = ["bert-jan", "benjamin", "stratus-red-team-leave-org-role", "stratus-red-team-get-usr-data-role",
-        "stratus-red-team-ec2-get-password-data-role", "stratus-red-team-ec2-steal-credentials-role", "stratus-red-team-nmfalu-gfjyeaypjt"];
+    let principals = [
+        "bert-jan",
+        "benjamin",
+        "stratus-red-team-leave-org-role",
+        "stratus-red-team-get-usr-data-role",
+        "stratus-red-team-ec2-get-password-data-role",
+        "stratus-red-team-ec2-steal-credentials-role",
+        "stratus-red-team-nmfalu-gfjyeaypjt",
+    ];
     for name in principals {
         assert!(rare.iter().any(|i| is_about(i, name)), "{name} is not named:\n{}", titles(&rare));
     }

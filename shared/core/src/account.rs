@@ -21,6 +21,8 @@ use crate::time::{WINDOWS_PER_DAY, WindowId};
 /// Windows without a single record of the account after which its feeds count as missing, not its functions as silent: two
 /// days. Until then the silence is judged.
 const GAP_WINDOWS: u32 = 2 * WINDOWS_PER_DAY;
+/// Windows between a baseline's logs and those to judge from which they count as a gap: an hour.
+const SKIPPED_LEAST: u32 = 12;
 /// Others that must be low for the account rule, and the least share of the account's functions.
 const LOW_OTHERS: usize = 3;
 const LOW_SHARE: f64 = 0.1;
@@ -108,14 +110,27 @@ impl Account {
         WindowId(window.0.min(self.last.0.saturating_add(GAP_WINDOWS)))
     }
 
+    /// Notes that the logs of a baseline end with the last window and others begin with this one: nobody was silent in
+    /// between, the logs were. Shorter than an hour it is the same stretch of logs.
+    pub fn skip_to(&mut self, window: WindowId) {
+        let from = WindowId(self.last.0.saturating_add(1));
+        if window.0.saturating_sub(from.0) >= SKIPPED_LEAST {
+            self.add_gap(from, window);
+        }
+    }
+
+    fn add_gap(&mut self, from: WindowId, to: WindowId) {
+        if self.gaps.len() >= GAPS_MAX {
+            self.gaps.remove(0);
+        }
+        self.gaps.push((from, to));
+    }
+
     /// A window with a record of the account begins to be judged.
     fn arrive(&mut self, window: WindowId) {
         let gap = self.quiet_until(window);
-        if gap < window {
-            if self.gaps.len() >= GAPS_MAX {
-                self.gaps.remove(0);
-            }
-            self.gaps.push((gap, window));
+        if gap < window && self.gaps.last().is_none_or(|last| last.1 < window) {
+            self.add_gap(gap, window);
         }
         self.last = self.last.max(window);
         self.functions.flows.pass_time(self.days(window));

@@ -136,6 +136,13 @@ impl<'s, S: Store> Evaluator<'s, S> {
         Ok(())
     }
 
+    /// The logs of a baseline are learnt, those to judge begin with this window: what lies between was given by nobody.
+    pub fn begin(&mut self, window: WindowId) {
+        for judged in self.accounts.values_mut() {
+            judged.account.skip_to(window);
+        }
+    }
+
     /// Judges silence hour by hour up to `window`, of entities that could be missed.
     fn sweep(&mut self, window: WindowId, judging: &Judging<'_>) {
         for (id, judged) in &mut self.accounts {

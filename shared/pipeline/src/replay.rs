@@ -206,8 +206,12 @@ async fn judge(
 ) -> Result<(), ReplayError> {
     let waiting: Vec<WindowId> = list(store, keys::PENDING).await?.iter().filter_map(|(key, _)| keys::pending_window(key)).collect();
     let mut checkpoint = waiting.first().map_or(0, |w| w.0) + CHECKPOINT_WINDOWS;
+    let begin = waiting.iter().find(|&&w| !replay.baseline.is_empty() && w >= first_told).copied();
     for (i, &window) in waiting.iter().enumerate() {
         progress.judged(i, waiting.len());
+        if begin == Some(window) {
+            evaluator.begin(window);
+        }
         evaluator.window(window, window < first_told, replay.keep).await?;
         if window.0 >= checkpoint {
             checkpoint = window.0 + CHECKPOINT_WINDOWS;
