@@ -209,7 +209,7 @@ impl Account {
             judged: judging.window,
             level,
             years: scored.usual.years_per_event,
-            learnt_days: baseline.learnt_days(judging.window),
+            learnt_days: baseline.learnt_days(judging.window).min(days),
             span: Some(flow.span.clone()),
             count,
             detail: Detail::NewFlow(detail),
@@ -256,6 +256,7 @@ impl Account {
             return Vec::new();
         }
         let entities = self.kind(entity).flows.len() as f64;
+        let days = self.days(judging.window);
         let least = threshold(entities, judging.config.alerts_per_week() / 2.0);
         let pause = said.pause.filter(|p| entity.kind == EntityKind::Function && p.score >= least);
         let loud = said.scores.iter().filter(|s| s.digest.max(s.slack) >= least);
@@ -263,7 +264,10 @@ impl Account {
             .map(|score| {
                 let loud = score.slack >= least && is_comparable(entity, baseline, score);
                 let level = if loud { Level::Alert } else { Level::Rare };
-                rate_finding(entity, baseline, facts, score, level, entities)
+                Finding {
+                    learnt_days: baseline.learnt_days(score.evidence.window).min(days),
+                    ..rate_finding(entity, baseline, facts, score, level, entities)
+                }
             })
             .collect();
         findings.extend(pause.map(|p| silence_finding(entity, baseline, &p, entities)));
