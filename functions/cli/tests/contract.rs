@@ -86,12 +86,12 @@ fn wrong_usage_is_2() {
         assert_eq!(ran(outflow().args(args)).code, 0);
     }
     let nowhere = ran(outflow().args(["replay", "/nowhere/at/all"]));
-    refused(&nowhere, "OF201");
+    refused(&nowhere, "OF111");
     let folder = tempfile::tempdir().unwrap();
-    refused(&replay(folder.path(), &[]), "OF202");
+    refused(&replay(folder.path(), &[]), "OF112");
     std::fs::write(folder.path().join("letter.txt"), "Dear all").unwrap();
     let foreign = replay(folder.path(), &[]);
-    refused(&foreign, "OF202");
+    refused(&foreign, "OF112");
     assert!(foreign.err.contains("letter.txt"), "{}", foreign.err);
     // A baseline alone is nothing to judge.
     let baseline = folder.path().join("later");
@@ -99,7 +99,7 @@ fn wrong_usage_is_2() {
     write(&baseline, "a.json", &[record(1, "2025-10-01T10:00:00Z", "GetObject", "b")]);
     let logs = tempfile::tempdir().unwrap();
     write(logs.path(), "a.json", &[record(2, "2025-09-01T10:00:00Z", "GetObject", "b")]);
-    refused(&replay(logs.path(), &["--baseline", baseline.to_str().unwrap()]), "OF206");
+    refused(&replay(logs.path(), &["--baseline", baseline.to_str().unwrap()]), "OF116");
 }
 
 #[test]
