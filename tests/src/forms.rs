@@ -86,11 +86,12 @@ pub fn trail_lines(records: &[Value]) -> Vec<u8> {
 
 /// CloudTrail records as a trail writes them into a log group.
 pub fn trail_messages(account: &str, region: &str, records: &[Value]) -> Vec<u8> {
-    let stream = Stream {
-        owner: account.to_owned(),
-        group: "aws-cloudtrail-logs".to_owned(),
-        name: format!("{account}_CloudTrail_{region}"),
+    let stream =
+        Stream { owner: account.to_owned(), group: "aws-cloudtrail-logs".to_owned(), name: format!("{account}_CloudTrail_{region}") };
+    let event = |(i, r): (usize, &Value)| Event {
+        id: format!("3918025107465959201099414207732864306249801940{i:010}"),
+        at_ms: 1_756_903_221_209,
+        message: r.to_string(),
     };
-    let event = |(i, r): (usize, &Value)| Event { id: format!("3918025107465959201099414207732864306249801940{i:010}"), at_ms: 1_756_903_221_209, message: r.to_string() };
     subscription(&stream, &records.iter().enumerate().map(event).collect::<Vec<Event>>())
 }

@@ -33,7 +33,8 @@ fn run(story: Story, seed: u64) -> Outcome {
     let report = said(folder.path());
     assert_eq!((report.coverage.files, report.coverage.not_logs, report.coverage.rejects), (written.files + 1, 1, 0), "{story} {seed}");
     assert_eq!(report.coverage.tally.records, written.events + written.lines, "{story} {seed}");
-    let (found, others) = told(&report, Severity::Medium).into_iter().partition::<Vec<Value>, _>(|i| written.truth.iter().any(|t| tells(i, t)));
+    let (found, others) =
+        told(&report, Severity::Medium).into_iter().partition::<Vec<Value>, _>(|i| written.truth.iter().any(|t| tells(i, t)));
     Outcome { story, seed, found: found.len(), others }
 }
 
@@ -46,7 +47,8 @@ fn tells(incident: &Value, truth: &Truth) -> bool {
 }
 
 fn all_runs(seeds: u64) -> Vec<Outcome> {
-    let jobs: Mutex<Vec<(Story, u64)>> = Mutex::new(Story::ALL.into_iter().flat_map(|story| (1..=seeds).map(move |seed| (story, seed))).collect());
+    let jobs: Mutex<Vec<(Story, u64)>> =
+        Mutex::new(Story::ALL.into_iter().flat_map(|story| (1..=seeds).map(move |seed| (story, seed))).collect());
     let done = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..2 {

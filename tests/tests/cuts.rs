@@ -94,8 +94,20 @@ struct Cut {
 }
 
 fn cuts() -> impl Strategy<Value = Cut> {
-    (any::<u64>(), prop::sample::select(vec![7_usize, 60, 400, 5_000, 1 << 20]), 0..=30_u64, prop::sample::select(vec![0_u64, 10, 100]), any::<bool>())
-        .prop_map(|(seed, file_max, twice, second_feed, shuffled)| Cut { seed, file_max: file_max.max(40), twice, second_feed, shuffled })
+    (
+        any::<u64>(),
+        prop::sample::select(vec![7_usize, 60, 400, 5_000, 1 << 20]),
+        0..=30_u64,
+        prop::sample::select(vec![0_u64, 10, 100]),
+        any::<bool>(),
+    )
+        .prop_map(|(seed, file_max, twice, second_feed, shuffled)| Cut {
+            seed,
+            file_max: file_max.max(40),
+            twice,
+            second_feed,
+            shuffled,
+        })
 }
 
 /// Writes files under names that say nothing.

@@ -156,8 +156,15 @@ fn an_hour_of_attacks_names_who_and_what() {
     let report = said(&invictus);
     assert!(report.short && told(&report, Severity::Medium).is_empty(), "an hour of logs holds no incident");
     let rare = told(&report, Severity::Low);
-    let principals = ["bert-jan", "benjamin", "stratus-red-team-leave-org-role", "stratus-red-team-get-usr-data-role",
-        "stratus-red-team-ec2-get-password-data-role", "stratus-red-team-ec2-steal-credentials-role", "stratus-red-team-nmfalu-gfjyeaypjt"];
+    let principals = [
+        "bert-jan",
+        "benjamin",
+        "stratus-red-team-leave-org-role",
+        "stratus-red-team-get-usr-data-role",
+        "stratus-red-team-ec2-get-password-data-role",
+        "stratus-red-team-ec2-steal-credentials-role",
+        "stratus-red-team-nmfalu-gfjyeaypjt",
+    ];
     for name in principals {
         assert!(rare.iter().any(|i| is_about(i, name)), "{name} is not named:\n{}", titles(&rare));
     }

@@ -146,7 +146,9 @@ fn storm(near: i64, end: i64, dice: &mut Dice) -> Plot {
     let mut extra: Vec<(i64, Cause)> = (0..count).map(|_| (dice.between(from, to - 1), Cause::Api)).collect();
     extra.sort_by_key(|(at, _)| *at);
     let minutes = (to - from) / MINUTE;
-    let tell = format!("author-handler is invoked {factor} times as often as in its busiest hour for {minutes} minutes: {count} invocations on top");
+    let tell = format!(
+        "author-handler is invoked {factor} times as often as in its busiest hour for {minutes} minutes: {count} invocations on top"
+    );
     Plot { which: Which::Author, from, to, extra, silent: false, crowded: true, tell }
 }
 
