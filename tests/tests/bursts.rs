@@ -136,6 +136,17 @@ fn a_thousand_objects_among_other_users() {
 }
 
 #[test]
+fn the_days_after_it_add_no_other() {
+    for own in [&["reports"][..], &["reports", "customers"]] {
+        let mut trail = Trail::new();
+        trail.office("alice", own, 12);
+        trail.office("ben", &["reports", "customers"], 12);
+        trail.burst("alice", "customers", 9);
+        one_about(&trail.incidents(), "alice", "customers");
+    }
+}
+
+#[test]
 fn quiet_users_are_no_incident() {
     let mut trail = Trail::new();
     for user in OTHERS {

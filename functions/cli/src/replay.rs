@@ -99,7 +99,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
     if what.keep {
         pollster::block_on(told(&store)).map_err(|e| failed(&e.into(), args.state.as_deref()))?;
     }
-    let found = said.incidents.iter().any(|i| i.severity() >= least && !said.short);
+    let found = said.incidents.iter().any(|i| i.severity() >= least);
     Ok(ExitCode::from(u8::from(found)))
 }
 

@@ -27,7 +27,7 @@ const RATES_FROM_DAYS: i64 = 5;
 /// Prints a report.
 pub(crate) fn print(said: &Report, format: Format, least: Severity) -> io::Result<()> {
     let product = alert::ocsf::Product { version: env!("CARGO_PKG_VERSION") };
-    let loud = || said.incidents.iter().filter(|i| is_told(said, i, least));
+    let loud = || said.incidents.iter().filter(|i| i.severity() >= least);
     let mut out = anstream::AutoStream::auto(io::stdout().lock());
     match format {
         Format::Text => return text(&mut out, said, least),
@@ -39,11 +39,6 @@ pub(crate) fn print(said: &Report, format: Format, least: Severity) -> io::Resul
     Ok(())
 }
 
-/// Whether an incident is told as one; of logs too short for a baseline, everything is rare.
-fn is_told(said: &Report, incident: &Incident, least: Severity) -> bool {
-    if said.short { least == Severity::Low } else { incident.severity() >= least }
-}
-
 /// Coverage and rejects for a person who reads standard output by machine.
 pub(crate) fn coverage_to_stderr(said: &Report) {
     let mut err = anstream::AutoStream::auto(io::stderr().lock());
@@ -53,7 +48,7 @@ pub(crate) fn coverage_to_stderr(said: &Report) {
 
 fn text(out: &mut impl Write, said: &Report, least: Severity) -> io::Result<()> {
     let style = Style { colour: true, width: WIDTH };
-    let (loud, rare): (Vec<&Incident>, Vec<&Incident>) = said.incidents.iter().partition(|i| !said.short && i.severity() >= least);
+    let (loud, rare): (Vec<&Incident>, Vec<&Incident>) = said.incidents.iter().partition(|i| i.severity() >= least.max(Severity::Medium));
     for incident in &loud {
         writeln!(out, "{}", alert::text::incident(incident, &style))?;
     }
@@ -212,7 +207,7 @@ fn number(n: u64) -> String {
 pub(crate) fn write(said: &Report, folder: &Path, least: Severity) -> io::Result<()> {
     std::fs::create_dir_all(folder)?;
     let product = alert::ocsf::Product { version: env!("CARGO_PKG_VERSION") };
-    let lines = said.incidents.iter().filter(|i| is_told(said, i, least)).map(|i| alert::ocsf::finding(i, &product) + "\n");
+    let lines = said.incidents.iter().filter(|i| i.severity() >= least).map(|i| alert::ocsf::finding(i, &product) + "\n");
     std::fs::write(folder.join("incidents.jsonl"), lines.collect::<String>())?;
     std::fs::write(folder.join("coverage.json"), coverage_json(&said.coverage) + "\n")
 }

@@ -272,7 +272,7 @@ fn a_file_that_cannot_be_opened_is_told_and_the_rest_is_read() {
     write(folder.path(), "a.json", &[record(1, "2025-09-01T10:00:00Z", "GetObject", "b")]);
     write(folder.path(), "locked.json", &[record(2, "2025-09-01T10:00:00Z", "GetObject", "c")]);
     let locked = folder.path().join("locked.json");
-    std::fs::set_permissions(&locked, std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(&locked, std::fs::Permissions::from_mode(0o000)).unwrap();
     if std::fs::read(&locked).is_ok() {
         eprintln!("skipped: this user may read everything");
         return;

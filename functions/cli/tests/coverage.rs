@@ -160,7 +160,7 @@ fn function_name(arn: &str) -> &str {
 
 /// The function that a call of the Lambda API changes, invokes, or that Lambda takes a role for.
 fn changed_function(e: &Value) -> Option<String> {
-    if text(e, "/errorCode") != "" {
+    if !text(e, "/errorCode").is_empty() {
         return None;
     }
     if text(e, "/eventName") == "AssumeRole" && text(e, "/userIdentity/invokedBy") == "lambda.amazonaws.com" {

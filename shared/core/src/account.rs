@@ -39,6 +39,8 @@ pub struct Account {
     /// Functions that had a low score in the last six hours.
     low: BTreeSet<String>,
     gaps: Vec<(WindowId, WindowId)>,
+    /// Windows in gaps, those that are no longer remembered included.
+    skipped: u32,
 }
 
 /// What entities of one kind share.
@@ -69,6 +71,8 @@ struct Stored {
     low: BTreeSet<String>,
     #[n(8)]
     gaps: Vec<[u32; 2]>,
+    #[n(9)]
+    skipped: u32,
 }
 
 impl Account {
@@ -82,6 +86,7 @@ impl Account {
             stacks: BTreeMap::new(),
             low: BTreeSet::new(),
             gaps: Vec::new(),
+            skipped: 0,
         }
     }
 
@@ -100,9 +105,9 @@ impl Account {
         &self.gaps
     }
 
-    /// Days since the first record.
+    /// Days since the first record, without the gaps.
     pub fn days(&self, window: WindowId) -> f64 {
-        f64::from(window.0.saturating_sub(self.first.0)) / f64::from(WINDOWS_PER_DAY)
+        f64::from(window.0.saturating_sub(self.first.0).saturating_sub(self.skipped)) / f64::from(WINDOWS_PER_DAY)
     }
 
     /// Where judging of windows without records must end before `window` is judged: the beginning of a gap, if there is one.
@@ -124,6 +129,7 @@ impl Account {
             self.gaps.remove(0);
         }
         self.gaps.push((from, to));
+        self.skipped = self.skipped.saturating_add(to.0 - from.0);
     }
 
     /// A window with a record of the account begins to be judged.
@@ -168,6 +174,7 @@ impl Account {
             principal_peers: self.principals.peers.encode(),
             stacks: self.stacks.clone(),
             low: self.low.clone(),
+            skipped: self.skipped,
             gaps: self.gaps.iter().map(|g| [g.0.0, g.1.0]).collect(),
         };
         // Encoding into memory can't fail.
@@ -189,6 +196,7 @@ impl Account {
             principals: kind(&s.principal_flows, &s.principal_peers)?,
             stacks: s.stacks,
             low: s.low,
+            skipped: s.skipped,
             gaps: s.gaps.into_iter().map(|[from, to]| (WindowId(from), WindowId(to))).collect(),
         })
     }

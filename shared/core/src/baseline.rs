@@ -81,6 +81,7 @@ pub struct Baseline {
     assumed: bool,
     silence: Silence,
     peaks: Peaks,
+    busiest: Busiest,
 }
 
 /// The most calls in half an hour.
@@ -97,6 +98,32 @@ struct Peaks {
     /// Today, in days since 1970.
     #[n(3)]
     day: u32,
+}
+
+/// Where most calls of a burst went.
+#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+struct Busiest {
+    /// Its most called target, as [`FlowFact::target_id`](crate::facts::FlowFact::target_id) has it.
+    #[n(0)]
+    target: String,
+    /// Calls of it in that window.
+    #[n(1)]
+    calls: f64,
+    /// The window.
+    #[n(2)]
+    window: u32,
+}
+
+impl Busiest {
+    fn see(&mut self, window: WindowId, facts: &Facts) {
+        let calls = |f: &crate::facts::FlowFact| f.permitted + f.denied;
+        // Of equals the first in order of their names.
+        let Some(most) = facts.flows.iter().rev().max_by_key(|f| calls(f)) else { return };
+        let (n, since) = (calls(most) as f64, f64::from(window.0.saturating_sub(self.window)));
+        if n >= self.calls * libm::pow(HALF_HOUR_FADE, since) {
+            *self = Busiest { target: most.target_id(), calls: n, window: window.0 };
+        }
+    }
 }
 
 impl Peaks {
@@ -136,6 +163,8 @@ struct Stored {
     silence: Silence,
     #[n(10)]
     peaks: Peaks,
+    #[n(11)]
+    busiest: Busiest,
 }
 
 /// What a baseline is judged with beside its own facts.
@@ -184,6 +213,7 @@ impl Baseline {
             assumed: false,
             silence: Silence::default(),
             peaks: Peaks { day: first.day(), ..Peaks::default() },
+            busiest: Busiest::default(),
         }
     }
 
@@ -217,6 +247,16 @@ impl Baseline {
     /// quiet days say little of their next one: a volume that they reached before is not told of them.
     pub fn breaks_record(&self) -> bool {
         self.peaks.today >= 2.0 * self.peaks.before
+    }
+
+    /// Whether it was seen in the last window that it learnt.
+    pub fn is_just_seen(&self) -> bool {
+        self.next.0 == self.seen.0 + 1
+    }
+
+    /// The target of most calls of the latest burst.
+    pub fn busiest_target(&self) -> Option<&str> {
+        Some(self.busiest.target.as_str()).filter(|t| !t.is_empty())
     }
 
     /// Whether a whole day of this window's kind (weekday or weekend) was learnt before. Until then the season knows
@@ -261,6 +301,7 @@ impl Baseline {
         self.assumed |= facts.assumed;
         self.calls_total += calls;
         self.peaks.see(window, window.0 - self.seen.0, calls);
+        self.busiest.see(window, facts);
         self.draw(window, calls);
         let deployed = facts.changes.iter().any(|c| c.kind.is_deployment());
         let context = Context { window, deployed, clocks_shifted: false, account_low: around.account_low };
@@ -407,6 +448,7 @@ impl Baseline {
             flags: u8::from(self.low) | u8::from(self.assumed) << 1,
             silence: self.silence.clone(),
             peaks: self.peaks.clone(),
+            busiest: self.busiest.clone(),
         };
         // Encoding into memory can't fail.
         minicbor::to_vec(stored).unwrap_or_default()
@@ -434,6 +476,7 @@ impl Baseline {
             assumed: s.flags & 2 != 0,
             silence: s.silence,
             peaks: s.peaks,
+            busiest: s.busiest,
         })
     }
 }

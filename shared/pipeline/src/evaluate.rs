@@ -36,6 +36,8 @@ struct Judged {
     open: Vec<Incident>,
     /// Silence was judged up to this window.
     swept: WindowId,
+    /// Its last window was judged by this evaluator.
+    grown: bool,
 }
 
 /// Judges windows over a store.
@@ -71,7 +73,7 @@ impl<'s, S: Store> Evaluator<'s, S> {
                 baselines.insert(entity, baseline);
             }
             let swept = account.last();
-            accounts.insert(key.sort, Judged { account, baselines, open: Vec::new(), swept });
+            accounts.insert(key.sort, Judged { account, baselines, open: Vec::new(), swept, grown: false });
         }
         for (key, item) in list(store, keys::INCIDENTS).await? {
             let incident: Incident = serde_json::from_slice(&item.bytes).map_err(|_| StoreError::Corrupt { key })?;
@@ -115,6 +117,7 @@ impl<'s, S: Store> Evaluator<'s, S> {
                 baselines: BTreeMap::new(),
                 open: Vec::new(),
                 swept: window,
+                grown: false,
             });
             for entity in facts.entities.keys() {
                 if judged.baselines.len() < ENTITIES_MAX {
@@ -131,6 +134,7 @@ impl<'s, S: Store> Evaluator<'s, S> {
             }
             let opened = join(&mut judged.open, &id, &config, said);
             note(&mut self.changed, judged, &opened);
+            judged.grown |= window == judged.account.last();
         }
         self.settle(window);
         Ok(())
@@ -162,6 +166,9 @@ impl<'s, S: Store> Evaluator<'s, S> {
             let window = judged.account.last();
             let judging = Judging { window, config: &config, learn_only };
             sweep_to(id, judged, WindowId(window.0 + 1), &judging, &mut self.changed);
+            if judged.grown {
+                look_ahead(id, judged, &judging, &mut self.changed);
+            }
         }
     }
 
@@ -269,6 +276,18 @@ fn sweep_to(id: &str, judged: &mut Judged, until: WindowId, judging: &Judging<'_
     for incident in resolve(&mut judged.open, judging.config, until) {
         changed.insert(incident.uid.clone(), incident);
     }
+}
+
+/// What no record behind the last window can undo.
+fn look_ahead(id: &str, judged: &mut Judged, judging: &Judging<'_>, changed: &mut BTreeMap<String, Incident>) {
+    let mut said = Judgement::default();
+    for (entity, baseline) in judged.baselines.iter().filter(|(_, b)| b.is_just_seen()) {
+        if baseline.next().0 == judging.window.0 + 1 {
+            said.findings.extend(judged.account.judge_ahead(judging, entity, baseline));
+        }
+    }
+    let opened = join(&mut judged.open, id, judging.config, said);
+    note(changed, judged, &opened);
 }
 
 /// Incidents that a process committed and did not come to tell, because it was killed.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use outflow_core::batch::{HashKey, Packer};
 use outflow_core::config::Config;
-use outflow_core::decode::{Format, Reject};
+use outflow_core::decode::Reject;
 use outflow_core::directory::Directory;
 use outflow_core::entity::EntityKind;
 use outflow_core::incident::Incident;
@@ -29,6 +29,8 @@ use crate::store::{COMMIT_WRITES_MAX, Expect, Store, StoreError, Write};
 const LISTED_MAX: usize = 1_000;
 /// Different actors that are counted: a trail with more names has more than anybody counts.
 const ACTORS_MAX: usize = 200_000;
+/// Milliseconds of a day.
+const DAY_MS: i64 = 86_400_000;
 /// Windows between two checkpoints of a state file: a day.
 const CHECKPOINT_WINDOWS: u32 = WINDOWS_PER_DAY;
 
@@ -106,7 +108,7 @@ pub struct Report {
     pub unreadable: Vec<(PathBuf, String)>,
     /// Days of logs before these, by account, that the baselines stand on; and the gaps in them.
     pub accounts: Vec<AccountSpan>,
-    /// The logs are too short to have a baseline: what is rare is ranked, and nothing is an incident.
+    /// No account has a day of logs, so none has a baseline: what is rare is ranked, and nothing is an incident.
     pub short: bool,
 }
 
@@ -167,8 +169,8 @@ pub async fn replay(replay: &Replay, store: &Embedded, progress: &mut dyn Progre
     evaluator.directory = std::mem::take(&mut reading.directory);
     judge(replay, store, &mut evaluator, first_told, progress).await?;
     reading.intake.tally = join(learnt, tally);
-    let short = fresh && replay.baseline.is_empty() && is_short(&reading.intake.tally);
-    Ok(report(reading, evaluator, short))
+    let alone = fresh && replay.baseline.is_empty();
+    Ok(report(reading, evaluator, alone))
 }
 
 /// Notes that what a replay reported was told. Until then the next one reports it again: after a crash an incident is told
@@ -331,13 +333,8 @@ fn join(a: Tally, b: Tally) -> Tally {
     }
 }
 
-/// Logs shorter than a day have no baseline to be judged by.
-fn is_short(tally: &Tally) -> bool {
-    let span_ms = tally.to.zip(tally.from).map_or(0, |(to, from)| to.ms() - from.ms());
-    span_ms < 86_400_000
-}
-
-fn report(reading: Reading, evaluator: Evaluator<'_, Embedded>, short: bool) -> Report {
+/// `alone`: nothing was learnt before these logs, so accounts with less than a day of them have no baseline.
+fn report(reading: Reading, evaluator: Evaluator<'_, Embedded>, alone: bool) -> Report {
     let Reading { intake, actors, mut report, .. } = reading;
     let mut entities = BTreeSet::new();
     for actor in &actors {
@@ -364,26 +361,13 @@ fn report(reading: Reading, evaluator: Evaluator<'_, Embedded>, short: bool) -> 
         gaps: account.gaps().iter().map(|(from, to)| (from.start(), to.start())).collect(),
     });
     report.accounts = spans.collect();
-    report.short = short;
-    report.incidents = if short { short::rank(evaluator.sights) } else { evaluator.changed.into_values().collect() };
-    if !short {
-        report.incidents.sort_by(|a, b| (a.since(), &a.uid).cmp(&(b.since(), &b.uid)));
-    }
+    let is_short = |span: &&AccountSpan| alone && span.last.ms() - span.first.ms() < DAY_MS;
+    let short: BTreeSet<&str> = report.accounts.iter().filter(is_short).map(|span| span.account.as_str()).collect();
+    report.short = short.len() == report.accounts.len();
+    let (ranked, others) = (evaluator.sights, evaluator.changed.into_values());
+    report.incidents = others.filter(|i| !short.contains(i.account.as_str())).collect();
+    report.incidents.sort_by(|a, b| (a.since(), &a.uid).cmp(&(b.since(), &b.uid)));
+    report.incidents.extend(short::rank(ranked.into_iter().filter(|(account, _)| short.contains(account.as_str()))));
     report.rejects.sort_by(|a, b| (&a.path, a.reject.offset).cmp(&(&b.path, b.reject.offset)));
     report
-}
-
-/// Which layouts a folder held is told by the decoders; this names them for a person.
-pub fn format_words(format: Format) -> &'static str {
-    match format {
-        Format::Trail => "CloudTrail records",
-        Format::LookupEvents => "CloudTrail lookup-events output",
-        Format::EventBridge => "EventBridge events of CloudTrail",
-        Format::Digest => "CloudTrail digests",
-        Format::Subscription => "CloudWatch Logs subscription messages",
-        Format::LogEvents => "CloudWatch Logs filter-log-events output",
-        Format::Table => "CloudWatch console exports",
-        Format::Export => "CloudWatch S3 exports",
-        Format::Lines => "Lambda log lines",
-    }
 }

@@ -87,6 +87,20 @@ impl Account {
         self.tell(judging, entity, baseline, None, said)
     }
 
+    /// After the last window there is: what no record can undo. A burst is told when it is past what two windows allow, and
+    /// it is that whatever the second brings; so the window behind the last is judged as if nothing came, on a copy. With its
+    /// records it is judged again.
+    pub fn judge_ahead(&mut self, judging: &Judging<'_>, entity: &Entity, baseline: &Baseline) -> Vec<Finding> {
+        let mut copy = baseline.clone();
+        let mut said = copy.advance(WindowId(judging.window.0 + 2), &self.around(entity));
+        said.scores.retain(|score| matches!(score.family, Family::VolumeUp));
+        let scores = std::mem::take(&mut said.scores);
+        self.tell(judging, entity, &mut copy, None, Said { scores, ..Said::default() })
+            .into_iter()
+            .filter(|f| f.level == Level::Alert)
+            .collect()
+    }
+
     /// After the windows of several entities were judged in silence: what the account as a whole has to say.
     pub fn judge_quiet_together(&mut self, judging: &Judging<'_>) -> Vec<Finding> {
         let mut out = Judgement::default();
@@ -209,7 +223,7 @@ impl Account {
             judged: judging.window,
             level,
             years: scored.usual.years_per_event,
-            learnt_days: baseline.learnt_days(judging.window),
+            learnt_days: baseline.learnt_days(judging.window).min(days),
             span: Some(flow.span.clone()),
             count,
             detail: Detail::NewFlow(detail),
@@ -256,6 +270,7 @@ impl Account {
             return Vec::new();
         }
         let entities = self.kind(entity).flows.len() as f64;
+        let days = self.days(judging.window);
         let least = threshold(entities, judging.config.alerts_per_week() / 2.0);
         let pause = said.pause.filter(|p| entity.kind == EntityKind::Function && p.score >= least);
         let loud = said.scores.iter().filter(|s| s.digest.max(s.slack) >= least);
@@ -263,7 +278,10 @@ impl Account {
             .map(|score| {
                 let loud = score.slack >= least && is_comparable(entity, baseline, score);
                 let level = if loud { Level::Alert } else { Level::Rare };
-                rate_finding(entity, baseline, facts, score, level, entities)
+                Finding {
+                    learnt_days: baseline.learnt_days(score.evidence.window).min(days),
+                    ..rate_finding(entity, baseline, facts, score, level, entities)
+                }
             })
             .collect();
         findings.extend(pause.map(|p| silence_finding(entity, baseline, &p, entities)));
@@ -320,6 +338,8 @@ fn links(entity: &Entity, facts: &Facts, directory: &Directory) -> Vec<(Entity, 
 
 fn rate_finding(entity: &Entity, baseline: &mut Baseline, facts: Option<&Facts>, score: &Score, level: Level, entities: f64) -> Finding {
     let evidence = &score.evidence;
+    let person = entity.kind != EntityKind::Function;
+    let busiest = baseline.busiest_target().filter(|_| person && score.family == Family::VolumeUp).map(str::to_owned);
     let target = baseline.tracked(score.family).map(str::to_owned);
     let family = family_words(score.family);
     let best = if level == Level::Alert { score.slack } else { score.digest };
@@ -341,7 +361,7 @@ fn rate_finding(entity: &Entity, baseline: &mut Baseline, facts: Option<&Facts>,
         count: 0,
         detail: Detail::Rate(RateDetail {
             family: family.to_owned(),
-            target,
+            target: target.or(busiest),
             minutes: u32::from(evidence.horizon) * MINUTES_PER_WINDOW,
             observed: evidence.observed,
             expected: evidence.expected,

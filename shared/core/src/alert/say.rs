@@ -235,6 +235,7 @@ fn rate_of(entity: &Entity, rate: &RateDetail, silent: bool) -> String {
     match rate.family.as_str() {
         "volume up" if rate.expected < NOTHING => format!("{who} is active when it is usually quiet"),
         "volume up" | "slow shift" if function => format!("{who} is called {often}"),
+        "volume up" if rate.target.is_some() => format!("{who} makes calls {often}, most of {on}"),
         "volume up" | "slow shift" => format!("{who} makes calls {often}"),
         "silence" | "volume down" if silent => format!("{who} has gone quiet"),
         "volume down" => format!("{who} does only {} of its usual work", percent(rate.observed, rate.expected)),

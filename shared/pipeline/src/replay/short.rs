@@ -13,7 +13,7 @@ use outflow_core::limits::FINDINGS_PER_INCIDENT_MAX;
 const GROUPS_MAX: usize = 100;
 
 /// Ranks first sights, the rarest group first.
-pub(super) fn rank(sights: Vec<(String, Finding)>) -> Vec<Incident> {
+pub(super) fn rank(sights: impl Iterator<Item = (String, Finding)>) -> Vec<Incident> {
     let mut groups: BTreeMap<(String, String), Vec<Finding>> = BTreeMap::new();
     for (account, mut sight) in sights {
         sight.level = Level::Rare;
