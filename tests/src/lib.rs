@@ -47,7 +47,7 @@ pub fn said_after(baseline: &[&Path], logs: &Path) -> Report {
 
 /// Incidents at or above a severity, each as the JSON that a script would read.
 pub fn told(report: &Report, least: Severity) -> Vec<Value> {
-    let loud = report.incidents.iter().filter(|i| i.severity() >= least);
+    let loud = report.incidents.iter().chain(&report.ranked).filter(|i| i.severity() >= least);
     loud.map(|i| serde_json::from_str(&json::incident(i)).unwrap()).collect()
 }
 

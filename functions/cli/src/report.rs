@@ -27,7 +27,7 @@ const RATES_FROM_DAYS: i64 = 5;
 /// Prints a report.
 pub(crate) fn print(said: &Report, format: Format, least: Severity) -> io::Result<()> {
     let product = alert::ocsf::Product { version: env!("CARGO_PKG_VERSION") };
-    let loud = || said.incidents.iter().filter(|i| i.severity() >= least);
+    let loud = || told(said, least);
     let mut out = anstream::AutoStream::auto(io::stdout().lock());
     match format {
         Format::Text => return text(&mut out, said, least),
@@ -39,6 +39,11 @@ pub(crate) fn print(said: &Report, format: Format, least: Severity) -> io::Resul
     Ok(())
 }
 
+/// What machines are told: what is rare only at the lowest severity.
+fn told(said: &Report, least: Severity) -> impl Iterator<Item = &Incident> {
+    said.incidents.iter().chain(&said.ranked).filter(move |i| i.severity() >= least)
+}
+
 /// Coverage and rejects for a person who reads standard output by machine.
 pub(crate) fn coverage_to_stderr(said: &Report) {
     let mut err = anstream::AutoStream::auto(io::stderr().lock());
@@ -48,7 +53,8 @@ pub(crate) fn coverage_to_stderr(said: &Report) {
 
 fn text(out: &mut impl Write, said: &Report, least: Severity) -> io::Result<()> {
     let style = Style { colour: true, width: WIDTH };
-    let (loud, rare): (Vec<&Incident>, Vec<&Incident>) = said.incidents.iter().partition(|i| i.severity() >= least.max(Severity::Medium));
+    let all = said.incidents.iter().chain(&said.ranked);
+    let (loud, rare): (Vec<&Incident>, Vec<&Incident>) = all.partition(|i| i.severity() >= least.max(Severity::Medium));
     for incident in &loud {
         writeln!(out, "{}", alert::text::incident(incident, &style))?;
     }
@@ -207,7 +213,7 @@ fn number(n: u64) -> String {
 pub(crate) fn write(said: &Report, folder: &Path, least: Severity) -> io::Result<()> {
     std::fs::create_dir_all(folder)?;
     let product = alert::ocsf::Product { version: env!("CARGO_PKG_VERSION") };
-    let lines = said.incidents.iter().filter(|i| i.severity() >= least).map(|i| alert::ocsf::finding(i, &product) + "\n");
+    let lines = told(said, least).map(|i| alert::ocsf::finding(i, &product) + "\n");
     std::fs::write(folder.join("incidents.jsonl"), lines.collect::<String>())?;
     std::fs::write(folder.join("coverage.json"), coverage_json(&said.coverage) + "\n")
 }

@@ -98,6 +98,8 @@ pub struct Coverage {
 pub struct Report {
     /// Opened or changed by this replay, in order of time and id.
     pub incidents: Vec<Incident>,
+    /// Of accounts with less than a day of logs and nothing before: what is rare, the rarest first. None is an incident.
+    pub ranked: Vec<Incident>,
     /// What was read.
     pub coverage: Coverage,
     /// The first rejects, in order of path and offset.
@@ -367,7 +369,7 @@ fn report(reading: Reading, evaluator: Evaluator<'_, Embedded>, alone: bool) -> 
     let (ranked, others) = (evaluator.sights, evaluator.changed.into_values());
     report.incidents = others.filter(|i| !short.contains(i.account.as_str())).collect();
     report.incidents.sort_by(|a, b| (a.since(), &a.uid).cmp(&(b.since(), &b.uid)));
-    report.incidents.extend(short::rank(ranked.into_iter().filter(|(account, _)| short.contains(account.as_str()))));
+    report.ranked = short::rank(ranked.into_iter().filter(|(account, _)| short.contains(account.as_str())));
     report.rejects.sort_by(|a, b| (&a.path, a.reject.offset).cmp(&(&b.path, b.reject.offset)));
     report
 }
