@@ -96,7 +96,7 @@ struct Cut {
 fn cuts() -> impl Strategy<Value = Cut> {
     (
         any::<u64>(),
-        prop::sample::select(vec![7_usize, 60, 400, 5_000, 1 << 20]),
+        prop::sample::select(vec![7_usize, 60, 400, 1_500]),
         0..=30_u64,
         prop::sample::select(vec![0_u64, 10, 100]),
         any::<bool>(),
