@@ -125,10 +125,13 @@ fn a_silent_working_day_is_at_least_rare() {
     let without = lines(&week);
     // By UTC the fullest day is the last of the week, and without it the log just ends: a silence is one only where records
     // come after it. So the day is the function's own, in Seoul (UTC+9).
-    let day = fullest_day(&week) - 9 * HOUR_MS;
-    let rows: Vec<Row> = week.iter().filter(|(at, _)| !(day..day + DAY_MS).contains(at)).cloned().collect();
-    let new = new_lines(&rows, &without, day, day + 30 * HOUR_MS);
-    assert!(!new.is_empty());
+    let fullest = fullest_day(&week);
+    // The two working days before it as well, by UTC, of which the first has a weekend before it.
+    for day in [fullest - 9 * HOUR_MS, fullest - DAY_MS, fullest - 2 * DAY_MS] {
+        let rows: Vec<Row> = week.iter().filter(|(at, _)| !(day..day + DAY_MS).contains(at)).cloned().collect();
+        let new = new_lines(&rows, &without, day, day + 30 * HOUR_MS);
+        assert!(!new.is_empty(), "the silence of {}", Timestamp::from_ms(day).unwrap().to_rfc3339());
+    }
 }
 
 #[test]

@@ -373,6 +373,7 @@ fn rate_finding(entity: &Entity, baseline: &mut Baseline, facts: Option<&Facts>,
 }
 
 fn silence_finding(entity: &Entity, baseline: &mut Baseline, pause: &Pause, entities: f64) -> Finding {
+    let level = if pause.is_grown { Level::Alert } else { Level::Rare };
     let window = WindowId(baseline.next().0.saturating_sub(1));
     let minutes = |windows: u32| f64::from(windows * MINUTES_PER_WINDOW);
     Finding {
@@ -380,8 +381,8 @@ fn silence_finding(entity: &Entity, baseline: &mut Baseline, pause: &Pause, enti
         subject: "rate silence".to_owned(),
         window: WindowId(window.0 + 1 - pause.windows.min(window.0)),
         judged: window,
-        level: Level::Alert,
-        years: months_per_false_alarm(pause.score, false) / 12.0 / entities.max(1.0),
+        level,
+        years: months_per_false_alarm(pause.score, level == Level::Rare) / 12.0 / entities.max(1.0),
         learnt_days: baseline.learnt_days(window),
         span: None,
         count: 0,

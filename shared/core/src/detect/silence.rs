@@ -10,8 +10,8 @@
 //! ```
 //!
 //! so nights and weekends are in the ring of a function that pauses then, and a rough function needs a longer pause than a
-//! regular one. It is held to what matters: two hours, eight missed calls, and seven days in the ring, so that a weekend
-//! was seen. The tail is that of `DETECTION.md`, "daily"; that it holds for pauses was measured on simulated functions
+//! regular one. It is held to what matters: two hours, eight missed calls, and two days in the ring; with fewer than seven,
+//! so that no weekend may have been seen, it is rare at most. The tail is that of `DETECTION.md`, "daily"; that it holds for pauses was measured on simulated functions
 //! only (`BENCHMARKS.md`). There is deliberately no schedule here: that a nightly job missed one night is not yet told.
 
 use minicbor::{Decode, Encode};
@@ -20,8 +20,9 @@ use crate::time::WINDOWS_PER_DAY;
 
 /// Days in the ring.
 const RING_DAYS: usize = 28;
-/// Days needed, so that a weekend is among them.
-const DAYS_LEAST: usize = 7;
+/// Days needed to say anything, and to say it loudly: a weekend is among the seven.
+const DAYS_LEAST: usize = 2;
+const DAYS_LOUD: usize = 7;
 /// Least pause that is told: two hours.
 const PAUSE_LEAST: u32 = 24;
 /// Calls that the pause must have cost at the pace of the last days.
@@ -66,6 +67,8 @@ pub struct Pause {
     pub missed: f64,
     /// The calibrated score, comparable with `rate::threshold`.
     pub score: f64,
+    /// A weekend was seen: it may be told loudly.
+    pub is_grown: bool,
 }
 
 impl Silence {
@@ -88,7 +91,7 @@ impl Silence {
         if self.day > 0 {
             self.calls = self.calls * PACE_FADE + self.calls_today;
             self.days = self.days * PACE_FADE + 1.0;
-            let longest = self.ring.iter().copied().max().filter(|_| self.ring.len() >= DAYS_LEAST);
+            let longest = self.ring.iter().copied().max().filter(|_| self.ring.len() >= DAYS_LOUD);
             self.ring.push(self.today.max(1).min(longest.map_or(u32::MAX, |l| l.saturating_mul(LEARNT_FACTOR))));
             if self.ring.len() > RING_DAYS {
                 self.ring.remove(0);
@@ -111,7 +114,7 @@ impl Silence {
         let (k, sum) = (excesses().count() as f64, excesses().sum::<f64>());
         let excess = f64::from(pause) / median - 1.0;
         let score = if excess > 0.0 { std::f64::consts::LN_2 + (k + PRIOR.0) * libm::log1p(excess / (sum + PRIOR.1)) } else { 0.0 };
-        Some(Pause { windows: pause, longest: *sorted.last()?, missed, score })
+        Some(Pause { windows: pause, longest: *sorted.last()?, missed, score, is_grown: self.ring.len() >= DAYS_LOUD })
     }
 }
 
@@ -131,7 +134,7 @@ mod tests {
     }
 
     fn alerts(silence: &Silence, pause: u32) -> bool {
-        silence.judge(pause).is_some_and(|p| p.score >= threshold(10.0, 1.0))
+        silence.judge(pause).is_some_and(|p| p.is_grown && p.score >= threshold(10.0, 1.0))
     }
 
     #[test]
@@ -160,7 +163,8 @@ mod tests {
     #[test]
     fn few_calls_and_young_functions_are_not_missed() {
         assert_eq!(learnt(14, 4.0, |_| 72).judge(288), None, "four calls a day miss four");
-        assert_eq!(learnt(6, 96.0, |_| 3).judge(288), None, "no weekend seen yet");
+        assert!(!learnt(6, 96.0, |_| 3).judge(288).unwrap().is_grown, "no weekend seen yet");
+        assert_eq!(learnt(1, 96.0, |_| 3).judge(288), None, "a single day says nothing");
         assert_eq!(Silence::default().judge(10_000), None);
     }
 }
