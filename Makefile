@@ -12,7 +12,7 @@ OUTFLOW := target/release/outflow
 FUZZ_SECONDS ?= 60
 DENY_VERSION := 0.20.2
 
-.PHONY: help demo build check test tools deny bench fuzz clean
+.PHONY: help demo build check test tools deny quality bench fuzz clean
 
 help: ## This list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -55,6 +55,9 @@ tools: .tools/ocsf-2004.json .tools/bin/cargo-deny ## What tests need, pinned, i
 deny: .tools/bin/cargo-deny ## Licences, sources and doubled versions of dependencies
 	cargo fetch --locked --quiet
 	.tools/bin/cargo-deny --offline check bans licenses sources
+
+quality: ## Detection quality: ten seeds of every story of the books service
+	cargo test --locked --package outflow-tests --test books -- --ignored --nocapture
 
 bench: ## Speed and memory as ratios in one run
 	cargo run --release --locked --package outflow-bench
