@@ -230,7 +230,8 @@ impl Packer {
         let new = || End { offset_ms, event: EventId::new(o.event_id) };
         match ends {
             std::collections::hash_map::Entry::Vacant(v) => {
-                v.insert((new(), new()));
+                let only = new();
+                v.insert((only.clone(), only));
             }
             std::collections::hash_map::Entry::Occupied(mut e) => {
                 let (first, last) = e.get_mut();
