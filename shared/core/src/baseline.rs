@@ -9,8 +9,8 @@ use std::collections::VecDeque;
 
 use minicbor::{Decode, Encode};
 
-use crate::detect::silence::{Pause, Silence};
 use crate::detect::rate::{CallsRow, Context, DayMaxima, FLOWS_MAX, Family, FlowRow, Judged, Peers, Rates};
+use crate::detect::silence::{Pause, Silence};
 use crate::facts::Facts;
 use crate::limits::CHANGES_MAX;
 use crate::time::{Timestamp, WINDOWS_PER_DAY, WindowId};

@@ -10,8 +10,8 @@ use super::Account;
 use crate::baseline::{Baseline, Said, Surroundings};
 use crate::config::Config;
 use crate::detect::new_flow::{Budget, Scored, Target};
-use crate::detect::silence::Pause;
 use crate::detect::rate::{Family, Score, months_per_false_alarm, threshold};
+use crate::detect::silence::Pause;
 use crate::detect::{Detail, Finding, FlowDetail, Level, RateDetail};
 use crate::directory::Directory;
 use crate::entity::{Entity, EntityKind};
@@ -261,13 +261,14 @@ impl Account {
         let least = threshold(entities, judging.config.alerts_per_week() / 2.0);
         let pause = said.pause.filter(|p| entity.kind == EntityKind::Function && p.score >= least);
         let loud = said.scores.iter().filter(|s| s.digest.max(s.slack) >= least);
-        let mut findings: Vec<Finding> = loud.map(|score| {
-            let of_volume = matches!(score.family, Family::VolumeUp | Family::VolumeDown);
-            let known = !of_volume || baseline.knows_day_of(score.evidence.window);
-            let level = if score.slack >= least && known { Level::Alert } else { Level::Rare };
-            rate_finding(entity, baseline, facts, score, level, entities)
-        })
-        .collect();
+        let mut findings: Vec<Finding> = loud
+            .map(|score| {
+                let of_volume = matches!(score.family, Family::VolumeUp | Family::VolumeDown);
+                let known = !of_volume || baseline.knows_day_of(score.evidence.window);
+                let level = if score.slack >= least && known { Level::Alert } else { Level::Rare };
+                rate_finding(entity, baseline, facts, score, level, entities)
+            })
+            .collect();
         findings.extend(pause.map(|p| silence_finding(entity, baseline, &p, entities)));
         findings
     }

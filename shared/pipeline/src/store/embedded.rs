@@ -46,7 +46,8 @@ impl Embedded {
     pub fn temporary() -> Result<Embedded, OpenError> {
         let file = tempfile::tempfile().map_err(|e| OpenError::Unusable(e.into()))?;
         let backend = redb::backends::FileBackend::new(file).map_err(|e| OpenError::Unusable(e.into()))?;
-        let database = Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(backend).map_err(|e| OpenError::Unusable(e.into()))?;
+        let database =
+            Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(backend).map_err(|e| OpenError::Unusable(e.into()))?;
         Embedded::new(database)
     }
 
