@@ -25,9 +25,9 @@ const DAYS: u32 = 3;
 /// How much longer the logs are by which memory is shown not to grow.
 const LONGER: u32 = 4;
 /// Rounds of floor and replay, of which medians are taken.
-const ROUNDS: usize = 5;
-/// How much smaller the logs are whose instructions are counted: counting slows a process down fiftyfold.
-const FEWER: u32 = 10;
+const ROUNDS: usize = 3;
+/// Of a single day, one record of so many is taken where instructions are counted, which slows a process down fiftyfold.
+const FEWER: u32 = 4;
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -82,7 +82,7 @@ fn case(place: &Path, feed: Feed, entities: u32) -> Result<Row, Box<dyn Error>> 
     }
     let python = measure::python(feed, &folder, ROUNDS)?;
     std::fs::remove_dir_all(&folder)?;
-    let few = make(place, "few", &Shape { share: FEWER, ..shape })?;
+    let few = make(place, "few", &Shape { days: 1, share: FEWER, ..shape })?;
     let instructions = measure::instructions(Work::Floor, &few)?.zip(measure::instructions(Work::Replay, &few)?);
     std::fs::remove_dir_all(&few)?;
     let long = make(place, "long", &Shape { days: DAYS * LONGER, ..shape })?;

@@ -54,8 +54,8 @@ pub(crate) fn row(row: &Row) -> String {
 pub(crate) fn foot() -> String {
     "\nfloor   read, inflate and decode into the types of replay; counts only\n\
      replay  the same and everything else: store, windows, detection, incidents\n\
-     ratio   of processor time, medians of five rounds in turns; of instructions\n\
-     \u{20}       (valgrind) on a tenth of the records\n\
+     ratio   of processor time, medians of three rounds in turns; of instructions\n\
+     \u{20}       (valgrind) on a quarter of the records of one day\n\
      python  read, inflate, orjson, first sights of (role, action) in a dictionary\n"
         .to_owned()
 }
