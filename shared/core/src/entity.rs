@@ -88,23 +88,24 @@ pub struct Arn<'a> {
 impl<'a> Arn<'a> {
     /// Reads `arn:partition:service:region:account:resource`.
     pub fn parse(text: &'a str) -> Option<Arn<'a>> {
-        let mut parts = text.splitn(6, ':');
-        if parts.next()? != "arn" {
-            return None;
-        }
-        Some(Arn {
-            partition: parts.next()?,
-            service: parts.next()?,
-            region: parts.next()?,
-            account: parts.next()?,
-            resource: parts.next()?,
-        })
+        let (partition, rest) = cut(text.strip_prefix("arn:")?)?;
+        let (service, rest) = cut(rest)?;
+        let (region, rest) = cut(rest)?;
+        let (account, resource) = cut(rest)?;
+        Some(Arn { partition, service, region, account, resource })
     }
 
     /// The last part of the resource: after the last `/` or `:`.
     pub fn last(&self) -> &'a str {
-        self.resource.rsplit(['/', ':']).next().unwrap_or(self.resource)
+        let before = memchr::memrchr2(b'/', b':', self.resource.as_bytes());
+        before.and_then(|at| self.resource.get(at + 1..)).unwrap_or(self.resource)
     }
+}
+
+/// What stands before the first colon, and after it. Every record has some ten ARNs, so this is no general search.
+fn cut(text: &str) -> Option<(&str, &str)> {
+    let at = memchr::memchr(b':', text.as_bytes())?;
+    text.get(..at).zip(text.get(at + 1..))
 }
 
 /// The function's ARN without version, alias or durable execution, and its version or alias.

@@ -11,7 +11,7 @@ use outflow_core::account::{Account, Judgement, Judging};
 use outflow_core::baseline::{Baseline, HOUR};
 use outflow_core::batch::{Batch, Row};
 use outflow_core::config::Config;
-use outflow_core::detect::Finding;
+use outflow_core::detect::{Finding, Level};
 use outflow_core::directory::Directory;
 use outflow_core::entity::Entity;
 use outflow_core::facts::fold;
@@ -34,10 +34,33 @@ struct Judged {
     account: Account,
     baselines: BTreeMap<Entity, Baseline>,
     open: Vec<Incident>,
+    /// Ids of open incidents that changed and are not gathered yet: most change often before anybody asks.
+    noted: BTreeSet<String>,
     /// Silence was judged up to this window.
     swept: WindowId,
     /// Its last window was judged by this evaluator.
     grown: bool,
+}
+
+impl Judged {
+    fn new(account: Account) -> Judged {
+        let swept = account.last();
+        Judged { account, baselines: BTreeMap::new(), open: Vec::new(), noted: BTreeSet::new(), swept, grown: false }
+    }
+
+    /// Entities with an alert in an open incident.
+    fn alerted(&self) -> BTreeSet<Entity> {
+        let findings = self.open.iter().flat_map(|incident| &incident.findings);
+        findings.filter(|f| f.level == Level::Alert).map(|f| f.entity.clone()).collect()
+    }
+
+    fn note(&mut self, which: &[usize]) {
+        for incident in which.iter().filter_map(|&i| self.open.get(i)) {
+            if !self.noted.contains(&incident.uid) {
+                self.noted.insert(incident.uid.clone());
+            }
+        }
+    }
 }
 
 /// Judges windows over a store.
@@ -66,14 +89,13 @@ impl<'s, S: Store> Evaluator<'s, S> {
         let mut accounts = BTreeMap::new();
         for (key, item) in list(store, keys::ACCOUNTS).await? {
             let account = Account::decode(&item.bytes).ok_or_else(|| StoreError::Corrupt { key: key.clone() })?;
-            let mut baselines = BTreeMap::new();
+            let mut judged = Judged::new(account);
             for (key, item) in list(store, &keys::baselines(&key.sort)).await? {
                 let baseline = Baseline::decode(&item.bytes).zip(keys::baseline_entity(&key));
                 let (baseline, entity) = baseline.ok_or(StoreError::Corrupt { key })?;
-                baselines.insert(entity, baseline);
+                judged.baselines.insert(entity, baseline);
             }
-            let swept = account.last();
-            accounts.insert(key.sort, Judged { account, baselines, open: Vec::new(), swept, grown: false });
+            accounts.insert(key.sort, judged);
         }
         for (key, item) in list(store, keys::INCIDENTS).await? {
             let incident: Incident = serde_json::from_slice(&item.bytes).map_err(|_| StoreError::Corrupt { key })?;
@@ -108,24 +130,21 @@ impl<'s, S: Store> Evaluator<'s, S> {
         }
         self.done.push(Write::Delete { key: keys::pending(window) });
         let config = self.config.clone();
-        let judging = Judging { window, config: &config, learn_only };
-        self.sweep(window, &judging);
+        self.sweep(window, &Judging { window, config: &config, learn_only, alerted: &BTreeSet::new() });
         let facts = fold(window, &content, &mut self.directory);
         for (id, facts) in facts {
-            let judged = self.accounts.entry(id.clone()).or_insert_with(|| Judged {
-                account: Account::new(window),
-                baselines: BTreeMap::new(),
-                open: Vec::new(),
-                swept: window,
-                grown: false,
-            });
+            let judged = self.accounts.entry(id.clone()).or_insert_with(|| Judged::new(Account::new(window)));
             for entity in facts.entities.keys() {
+                if judged.baselines.contains_key(entity) {
+                    continue;
+                }
                 if judged.baselines.len() < ENTITIES_MAX {
-                    judged.baselines.entry(entity.clone()).or_insert_with(|| Baseline::new(window));
-                } else if !judged.baselines.contains_key(entity) {
+                    judged.baselines.insert(entity.clone(), Baseline::new(window));
+                } else {
                     self.beyond += 1;
                 }
             }
+            let judging = Judging { window, config: &config, learn_only, alerted: &judged.alerted() };
             let mut said = judged.account.judge(&judging, &facts, &self.directory, &mut judged.baselines);
             self.sights.extend(said.sights.drain(..).map(|s| (id.clone(), s)));
             if self.sights.len() > SIGHTS_KEPT {
@@ -133,7 +152,7 @@ impl<'s, S: Store> Evaluator<'s, S> {
                 self.sights.truncate(SIGHTS_KEPT / 2);
             }
             let opened = join(&mut judged.open, &id, &config, said);
-            note(&mut self.changed, judged, &opened);
+            judged.note(&opened);
             judged.grown |= window == judged.account.last();
         }
         self.settle(window);
@@ -164,10 +183,21 @@ impl<'s, S: Store> Evaluator<'s, S> {
         let config = self.config.clone();
         for (id, judged) in &mut self.accounts {
             let window = judged.account.last();
-            let judging = Judging { window, config: &config, learn_only };
+            let judging = Judging { window, config: &config, learn_only, alerted: &BTreeSet::new() };
             sweep_to(id, judged, WindowId(window.0 + 1), &judging, &mut self.changed);
             if judged.grown {
-                look_ahead(id, judged, &judging, &mut self.changed);
+                look_ahead(id, judged, &judging);
+            }
+        }
+        self.gather();
+    }
+
+    /// Takes the open incidents that were noted among those that changed.
+    fn gather(&mut self) {
+        for judged in self.accounts.values_mut() {
+            let noted = std::mem::take(&mut judged.noted);
+            for incident in judged.open.iter().filter(|incident| noted.contains(&incident.uid)) {
+                self.changed.insert(incident.uid.clone(), incident.clone());
             }
         }
     }
@@ -208,6 +238,7 @@ impl<'s, S: Store> Evaluator<'s, S> {
 
     /// Writes everything as of the last window judged.
     pub async fn checkpoint(&mut self) -> Result<(), StoreError> {
+        self.gather();
         let mut writes = std::mem::take(&mut self.done);
         let mut put = |key: Key, bytes| writes.push(Write::Put { key, bytes, expect: Expect::Any });
         for (id, judged) in &self.accounts {
@@ -257,12 +288,6 @@ fn sight_order((account, sight): &(String, Finding)) -> (&str, WindowId, &Entity
     (account, sight.window, &sight.entity, &sight.subject)
 }
 
-fn note(changed: &mut BTreeMap<String, Incident>, judged: &Judged, which: &[usize]) {
-    for incident in which.iter().filter_map(|&i| judged.open.get(i)) {
-        changed.insert(incident.uid.clone(), incident.clone());
-    }
-}
-
 fn sweep_to(id: &str, judged: &mut Judged, until: WindowId, judging: &Judging<'_>, changed: &mut BTreeMap<String, Incident>) {
     judged.swept = until;
     let mut said = Judgement::default();
@@ -272,14 +297,14 @@ fn sweep_to(id: &str, judged: &mut Judged, until: WindowId, judging: &Judging<'_
     let together = judged.account.judge_quiet_together(&Judging { window: WindowId(until.0 - 1), ..*judging });
     said.findings.extend(together);
     let opened = join(&mut judged.open, id, judging.config, said);
-    note(changed, judged, &opened);
+    judged.note(&opened);
     for incident in resolve(&mut judged.open, judging.config, until) {
         changed.insert(incident.uid.clone(), incident);
     }
 }
 
 /// What no record behind the last window can undo.
-fn look_ahead(id: &str, judged: &mut Judged, judging: &Judging<'_>, changed: &mut BTreeMap<String, Incident>) {
+fn look_ahead(id: &str, judged: &mut Judged, judging: &Judging<'_>) {
     let mut said = Judgement::default();
     for (entity, baseline) in judged.baselines.iter().filter(|(_, b)| b.is_just_seen()) {
         if baseline.next().0 == judging.window.0 + 1 {
@@ -287,7 +312,7 @@ fn look_ahead(id: &str, judged: &mut Judged, judging: &Judging<'_>, changed: &mu
         }
     }
     let opened = join(&mut judged.open, id, judging.config, said);
-    note(changed, judged, &opened);
+    judged.note(&opened);
 }
 
 /// Incidents that a process committed and did not come to tell, because it was killed.

@@ -4,7 +4,7 @@
 //! as it stood, rates against each entity's baseline, and only then is anything learnt. Entities are visited in order of
 //! their ids, so that the same window always says the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Account;
 use crate::baseline::{Baseline, Said, Surroundings};
@@ -39,6 +39,8 @@ pub struct Judging<'a> {
     pub config: &'a Config,
     /// Logs named as a baseline: everything is learnt, nothing is told.
     pub learn_only: bool,
+    /// Entities of the account with an alert in an open incident: how their flows go on is said, of others it is not.
+    pub alerted: &'a BTreeSet<Entity>,
 }
 
 /// What a window said.
@@ -50,7 +52,7 @@ pub struct Judgement {
     pub sights: Vec<Finding>,
     /// Flows from one entity of the account to another, by which incidents are joined.
     pub links: Vec<(Entity, Entity)>,
-    /// Flows that came again, by which an open incident goes on: entity, subject, how many, when.
+    /// Flows of alerted entities that came again, by which an open incident goes on: entity, subject, how many, when.
     pub again: Vec<(Entity, String, u64, Span)>,
 }
 
@@ -163,15 +165,16 @@ impl Account {
     /// Scores the flows of one entity; what it has done before is only counted on.
     fn flows(&mut self, judging: &Judging<'_>, entity: &Entity, facts: &Facts, baseline: &mut Baseline, out: &mut Judgement) {
         let t = self.days(judging.window);
-        let account = entity.account().unwrap_or_default().to_owned();
+        let account = entity.account().unwrap_or_default();
+        let goes_on = judging.alerted.contains(entity);
         for flow in &facts.flows {
             let id = flow.target_id();
-            let again = |n, denied| (entity.clone(), flow_subject(flow, denied), n, flow.span.clone());
+            let again = |n, denied| goes_on.then(|| (entity.clone(), flow_subject(flow, denied), n, flow.span.clone()));
             if self.kind(entity).flows.is_known(&entity.id, flow.verb, &id) {
-                out.again.push(again(flow.permitted + flow.denied, false));
+                out.again.extend(again(flow.permitted + flow.denied, false));
                 continue;
             }
-            let outside = flow.target.as_ref().is_some_and(|target| is_outside(target, &account));
+            let outside = flow.target.as_ref().is_some_and(|target| is_outside(target, account));
             let stack = self.stacks.get(&id).cloned();
             let target = Target { id: &id, name: target_name(flow), stack: stack.as_deref(), outside };
             let budget = Budget { alerts_per_week: judging.config.alerts_per_week() / 2.0 };
@@ -181,7 +184,7 @@ impl Account {
                 }
                 match self.kind_mut(entity).flows.flow(t, &entity.id, flow.verb, &target, denied, &budget) {
                     Some(scored) => self.sight(judging, (entity, baseline), (flow, n, denied, outside), &scored, out),
-                    None => out.again.push(again(n, denied)),
+                    None => out.again.extend(again(n, denied)),
                 }
             }
         }
@@ -266,7 +269,7 @@ impl Account {
                 self.low.remove(&entity.id);
             }
         }
-        if judging.learn_only {
+        if judging.learn_only || (said.scores.is_empty() && said.pause.is_none()) {
             return Vec::new();
         }
         let entities = self.kind(entity).flows.len() as f64;

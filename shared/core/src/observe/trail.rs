@@ -12,13 +12,14 @@ use super::{Actor, ChangeKind, Class, Identity, Observation, Outcome, Subject, W
 use crate::decode::TrailRecord;
 use crate::entity::{Arn, assumed_role, function_arn};
 use crate::limits::GRANTS_MAX;
+use crate::time::Timestamp;
 
 /// Says everything that a CloudTrail record says. `raw`: the record's own bytes, its identity where it has no id.
 pub fn observe_trail(record: &TrailRecord<'_>, raw: &[u8], out: &mut dyn FnMut(Observation<'_>)) {
     let service = record.event_source.strip_suffix(".amazonaws.com").unwrap_or(&record.event_source);
     let action = fold_name(&record.event_name);
     let outcome = outcome(&record.error_code);
-    let mut emit = Emitter { record, raw, ordinal: 0, out };
+    let mut emit = Emitter { record, raw, time: record.time(), ordinal: 0, out };
     if matches!(&*record.event_category, "Aggregated" | "Insight") {
         // Summaries of calls are no calls; each call has a record of its own.
         return emit.put(Actor::Service(Cow::Borrowed("cloudtrail.amazonaws.com")), What::Seen, 0.0);
@@ -49,6 +50,7 @@ pub fn observe_trail(record: &TrailRecord<'_>, raw: &[u8], out: &mut dyn FnMut(O
 struct Emitter<'r, 'o> {
     record: &'r TrailRecord<'r>,
     raw: &'r [u8],
+    time: Option<Timestamp>,
     ordinal: u64,
     out: &'o mut dyn FnMut(Observation<'_>),
 }
@@ -60,7 +62,7 @@ impl Emitter<'_, '_> {
         let account = record.recipient_account_id.some().unwrap_or(&record.user_identity.account_id);
         (self.out)(Observation {
             subject: Subject { class: Class::Trail, account: Cow::Borrowed(account), actor, what },
-            time: record.time(),
+            time: self.time,
             identity: Identity { id, ordinal: self.ordinal, scope: b"trail", primary: self.ordinal == 0 },
             event_id: record.event_id.some().unwrap_or_default(),
             values: [value, 0.0],
