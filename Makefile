@@ -22,6 +22,7 @@ build: ## The outflow command, in target/release
 
 demo: build ## Simulate a small service, replay it, show the incident (LOGS=dir: your own logs)
 	@mkdir -p $(DEMO)
+	@rm -f "$(DEMO)/incidents.jsonl" "$(DEMO)/coverage.json"
 	@if [ -z "$(LOGS)" ]; then \
 		rm -rf "$(DEMO)/logs"; \
 		echo "Simulating 21 days of a books service…"; \

@@ -35,7 +35,7 @@ pub(crate) struct Args {
     #[arg(long, value_enum)]
     min_severity: Option<MinSeverity>,
     /// The function of logs that name none; else the name of the file or folder.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     function: Option<String>,
     /// Also write incidents.jsonl and coverage.json to this folder.
     #[arg(long, value_name = "DIR")]
@@ -92,14 +92,18 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
         let problem = "there is no readable AWS log in what was named";
         return Err(Failure::new("OF112", problem, "name a folder with CloudTrail files or CloudWatch Logs exports"));
     }
-    report::print(&said, args.format, least).map_err(|e| write_failed(Path::new("standard output"), &e))?;
+    let found = said.incidents.iter().any(|i| i.severity() >= least);
+    match report::print(&said, args.format, least) {
+        // Whoever read it has seen enough.
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => return Ok(ExitCode::from(u8::from(found))),
+        printed => printed.map_err(|e| write_failed(Path::new("standard output"), &e))?,
+    }
     if let Some(out) = &args.out {
         report::write(&said, out, least).map_err(|e| write_failed(out, &e))?;
     }
     if what.keep {
         pollster::block_on(told(&store)).map_err(|e| failed(&e.into(), args.state.as_deref()))?;
     }
-    let found = said.incidents.iter().any(|i| i.severity() >= least);
     Ok(ExitCode::from(u8::from(found)))
 }
 

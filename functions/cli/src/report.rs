@@ -59,7 +59,7 @@ fn text(out: &mut impl Write, said: &Report, least: Severity) -> io::Result<()> 
         writeln!(out, "{}", alert::text::incident(incident, &style))?;
     }
     if loud.is_empty() {
-        writeln!(out, "{}\n", nothing(said))?;
+        writeln!(out, "{}\n", nothing(said, least, &rare))?;
     }
     if !rare.is_empty() {
         let head = if said.short { "Rare, the rarest first:" } else { "Rare, but not worth waking anybody:" };
@@ -75,11 +75,13 @@ fn text(out: &mut impl Write, said: &Report, least: Severity) -> io::Result<()> 
     out.flush()
 }
 
-fn nothing(said: &Report) -> &'static str {
+fn nothing(said: &Report, least: Severity, below: &[&Incident]) -> String {
     if said.short {
-        "Less than a day of logs: nothing can be called unusual yet.\nGive more, or earlier logs with --baseline."
-    } else {
-        "No incident."
+        return "Less than a day of logs: nothing can be called unusual yet.\nGive more, or earlier logs with --baseline.".to_owned();
+    }
+    match below.iter().filter(|i| i.severity() > Severity::Low).count() as u64 {
+        0 => "No incident.".to_owned(),
+        n => format!("No incident of severity {}, but {} below it.", least.word(), count(n, "incident")),
     }
 }
 
@@ -136,9 +138,13 @@ fn missing(said: &Report) -> Vec<String> {
     } else if tally.reports == 0 {
         all.push("no REPORT lines: invocations and durations can't be seen".to_owned());
     }
+    if said.coverage.mistimed > 0 {
+        let windows = count(said.coverage.mistimed, "window");
+        all.push(format!("{windows} over 35 days away from all others: their time is not believed"));
+    }
     if said.coverage.beyond > 0 {
         let windows = count(said.coverage.beyond, "window");
-        all.push(format!("{windows} of entities beyond the first 100,000 of an account: not judged"));
+        all.push(format!("{windows} of entities beyond what is kept of an account: not judged"));
     }
     if tally.untimed > 0 {
         all.push(format!("{} without a usable time: counted, not judged", count(tally.untimed, "record")));
@@ -150,7 +156,9 @@ fn missing(said: &Report) -> Vec<String> {
 fn unread(out: &mut impl Write, said: &Report) -> io::Result<()> {
     let path = |p: &Path| fit(&p.display().to_string());
     if said.coverage.rejects > 0 {
-        writeln!(out, "Rejects  {}", count(said.coverage.rejects, "record"))?;
+        let listed = (LISTED_MAX as u64).min(said.coverage.rejects);
+        let of = if listed < said.coverage.rejects { format!(", the first {listed} of them") } else { String::new() };
+        writeln!(out, "Rejects  {}{of}", count(said.coverage.rejects, "record"))?;
         for r in said.rejects.iter().take(LISTED_MAX) {
             let reason = format!("{} [{}]", r.reject.reason, r.reject.reason.code());
             writeln!(out, "         {} at byte {}\n           {}", path(&r.path), r.reject.offset, wrap(&reason))?;
@@ -160,7 +168,9 @@ fn unread(out: &mut impl Write, said: &Report) -> io::Result<()> {
         writeln!(out, "Unread   {}\n           {}", path(file), wrap(&clean(error, 200)))?;
     }
     if said.coverage.not_logs > 0 {
-        writeln!(out, "Not logs {}", count(said.coverage.not_logs, "file"))?;
+        let listed = (LISTED_MAX as u64).min(said.coverage.not_logs);
+        let of = if listed < said.coverage.not_logs { format!(", the first {listed} of them") } else { String::new() };
+        writeln!(out, "Not logs {}{of}", count(said.coverage.not_logs, "file"))?;
         for (file, note) in said.not_logs.iter().take(LISTED_MAX) {
             writeln!(out, "         {}{}", path(file), note.map_or(String::new(), |n| format!("\n           {}", wrap(n))))?;
         }

@@ -79,9 +79,9 @@ impl Settings {
             }
             "resolve_minutes" => value
                 .as_integer()
-                .filter(|n| (5..=10_080).contains(n))
+                .filter(|n| (60..=10_080).contains(n))
                 .map(|n| self.core.resolve_minutes = n as u32)
-                .ok_or("a whole number from 5 to 10080"),
+                .ok_or("a whole number from 60 to 10080"),
             "min_severity" => {
                 value.as_str().and_then(Severity::from_word).map(|s| self.min_severity = s).ok_or("\"low\", \"medium\" or \"high\"")
             }

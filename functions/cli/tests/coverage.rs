@@ -99,11 +99,12 @@ fn last(arn: &str) -> &str {
     arn.rsplit(['/', ':']).next().unwrap_or(arn)
 }
 
-/// A role of a session: the issuer's ARN, or as the session's ARN names it.
+/// A role of a session: the issuer's ARN without its path, or as the session's ARN names it.
 fn role(e: &Value) -> String {
     let issuer = text(e, "/userIdentity/sessionContext/sessionIssuer/arn");
     if !issuer.is_empty() {
-        return issuer.to_owned();
+        let role = issuer.split_once(":role/").map(|(head, rest)| format!("{head}:role/{}", last(rest)));
+        return role.unwrap_or_else(|| issuer.to_owned());
     }
     let arn = text(e, "/userIdentity/arn").replace(":sts:", ":iam:").replace(":assumed-role/", ":role/");
     arn.rsplit_once('/').map_or(arn.clone(), |(role, _)| role.to_owned())
@@ -114,7 +115,7 @@ fn actor(e: &Value, roles: &BTreeSet<(String, String)>) -> Who {
     let address = text(e, "/sourceIPAddress");
     let session = last(u("arn"));
     let assumed = u("type") == "AssumedRole" || u("arn").contains(":assumed-role/");
-    let own = last(&role(e)).starts_with("AWSServiceRoleFor") && assumed;
+    let own = u("sessionContext/sessionIssuer/arn").contains(":role/aws-service-role/");
     let poller = session.starts_with("awslambda_") && session.len() > 27;
     if !u("invokedBy").is_empty() || u("type") == "AWSService" || address.ends_with(".amazonaws.com") || own || poller {
         return Who::Service;
@@ -140,6 +141,7 @@ fn actor(e: &Value, roles: &BTreeSet<(String, String)>) -> Who {
     Who::Principal(match (u("type"), named) {
         ("Root", _) => format!("arn:aws:iam::{account}:root"),
         ("IAMUser", Some(name)) if !name.starts_with("arn:") => format!("arn:aws:iam::{account}:user/{name}"),
+        (_, Some(name)) if name.starts_with("AROA") => name.split(':').next().unwrap().to_owned(),
         (_, Some(name)) => name.to_owned(),
         (kind, None) => format!("{kind} {account}"),
     })

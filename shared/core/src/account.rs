@@ -41,6 +41,10 @@ pub struct Account {
     gaps: Vec<(WindowId, WindowId)>,
     /// Windows in gaps, those that are no longer remembered included.
     skipped: u32,
+    /// The last window with the log of a function, and the gaps between such windows: what logs tell is judged only as far
+    /// as logs are there, whatever the trail tells.
+    logs_last: Option<WindowId>,
+    log_gaps: Vec<(WindowId, WindowId)>,
 }
 
 /// What entities of one kind share.
@@ -73,6 +77,10 @@ struct Stored {
     gaps: Vec<[u32; 2]>,
     #[n(9)]
     skipped: u32,
+    #[n(10)]
+    logs_last: Option<u32>,
+    #[n(11)]
+    log_gaps: Vec<[u32; 2]>,
 }
 
 impl Account {
@@ -87,6 +95,8 @@ impl Account {
             low: BTreeSet::new(),
             gaps: Vec::new(),
             skipped: 0,
+            logs_last: None,
+            log_gaps: Vec::new(),
         }
     }
 
@@ -125,11 +135,30 @@ impl Account {
     }
 
     fn add_gap(&mut self, from: WindowId, to: WindowId) {
-        if self.gaps.len() >= GAPS_MAX {
-            self.gaps.remove(0);
+        for gaps in [&mut self.gaps, &mut self.log_gaps] {
+            if gaps.len() >= GAPS_MAX {
+                gaps.remove(0);
+            }
+            gaps.push((from, to));
         }
-        self.gaps.push((from, to));
         self.skipped = self.skipped.saturating_add(to.0 - from.0);
+    }
+
+    /// A window with the log of a function begins to be judged.
+    fn arrive_logs(&mut self, window: WindowId) {
+        let gap = WindowId(self.logs_last.map_or(window.0, |last| last.0.saturating_add(GAP_WINDOWS)));
+        if gap < window && self.log_gaps.last().is_none_or(|last| last.1 < window) {
+            if self.log_gaps.len() >= GAPS_MAX {
+                self.log_gaps.remove(0);
+            }
+            self.log_gaps.push((gap, window));
+        }
+        self.logs_last = self.logs_last.max(Some(window));
+    }
+
+    /// The window behind the last with the log of a function.
+    pub fn logs_end(&self) -> WindowId {
+        WindowId(self.logs_last.map_or(0, |last| last.0.saturating_add(1)))
     }
 
     /// A window with a record of the account begins to be judged.
@@ -176,6 +205,8 @@ impl Account {
             low: self.low.clone(),
             skipped: self.skipped,
             gaps: self.gaps.iter().map(|g| [g.0.0, g.1.0]).collect(),
+            logs_last: self.logs_last.map(|w| w.0),
+            log_gaps: self.log_gaps.iter().map(|g| [g.0.0, g.1.0]).collect(),
         };
         // Encoding into memory can't fail.
         minicbor::to_vec(stored).unwrap_or_default()
@@ -198,6 +229,8 @@ impl Account {
             low: s.low,
             skipped: s.skipped,
             gaps: s.gaps.into_iter().map(|[from, to]| (WindowId(from), WindowId(to))).collect(),
+            logs_last: s.logs_last.map(WindowId),
+            log_gaps: s.log_gaps.into_iter().map(|[from, to]| (WindowId(from), WindowId(to))).collect(),
         })
     }
 }

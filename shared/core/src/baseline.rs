@@ -29,6 +29,8 @@ const WEEKDAY_WINDOWS: u32 = 5 * WINDOWS_PER_DAY;
 const HALF_HOUR_FADE: f64 = 0.846_481_724_890_614_1;
 /// How much of the record is left after a day: half of it in a month.
 const RECORD_FADE: f64 = 0.98;
+/// Windows without a report after which the log of a function that goes on acting counts as missing: two days.
+const REPORTS_GONE: u32 = 2 * WINDOWS_PER_DAY;
 /// An entity that was not seen for so long is not missed any more.
 const WATCHED_DAYS: u32 = 35;
 
@@ -82,6 +84,7 @@ pub struct Baseline {
     silence: Silence,
     peaks: Peaks,
     busiest: Busiest,
+    reported: WindowId,
 }
 
 /// The most calls in half an hour.
@@ -165,6 +168,8 @@ struct Stored {
     peaks: Peaks,
     #[n(11)]
     busiest: Busiest,
+    #[n(12)]
+    reported: u32,
 }
 
 /// What a baseline is judged with beside its own facts.
@@ -214,6 +219,7 @@ impl Baseline {
             silence: Silence::default(),
             peaks: Peaks { day: first.day(), ..Peaks::default() },
             busiest: Busiest::default(),
+            reported: first,
         }
     }
 
@@ -330,17 +336,29 @@ impl Baseline {
         said
     }
 
-    /// The calls of a window by the best source that this entity has ever had.
+    /// Whether its calls are counted by reports, so that its silence can only be told where logs are.
+    pub fn counts_reports(&self) -> bool {
+        self.calls == Calls::Reports
+    }
+
+    /// The calls of a window by the best source that this entity has. The source changes where a better one comes, or where
+    /// the log has brought nothing for two days of a function that goes on acting; then learning begins anew.
     fn calls(&mut self, window: WindowId, facts: &Facts) -> f64 {
+        if facts.reports > 0 {
+            self.reported = window;
+        }
+        let is_gone = self.calls == Calls::Reports && window.0.saturating_sub(self.reported.0) > REPORTS_GONE && facts.flow_calls() > 0;
         let source = match (facts.reports, facts.runs) {
             (0, 0) => Calls::Flows,
             (0, _) => Calls::Runs,
             _ => Calls::Reports,
         };
-        if source > self.calls {
+        if source > self.calls || is_gone {
             if self.calls_total > 0.0 {
                 self.rates = Rates::new(window);
                 self.tracked.fill(None);
+                self.silence = Silence::default();
+                self.peaks = Peaks { day: window.day(), ..Peaks::default() };
             }
             self.calls = source;
         }
@@ -449,6 +467,7 @@ impl Baseline {
             silence: self.silence.clone(),
             peaks: self.peaks.clone(),
             busiest: self.busiest.clone(),
+            reported: self.reported.0,
         };
         // Encoding into memory can't fail.
         minicbor::to_vec(stored).unwrap_or_default()
@@ -477,6 +496,7 @@ impl Baseline {
             silence: s.silence,
             peaks: s.peaks,
             busiest: s.busiest,
+            reported: WindowId(s.reported),
         })
     }
 }

@@ -166,16 +166,11 @@ impl Batch {
         self.entries.retain(|_| ranks.next().is_some_and(Option::is_some));
     }
 
-    /// The hash of its sorted observations: a retry of the same delivery overwrites itself.
+    /// The hash of its stored bytes, which are sorted: a retry of the same delivery overwrites itself, and another telling
+    /// of the same events does not.
     pub fn delivery_id(&self) -> [u8; 16] {
-        let mut identities: Vec<u64> = self.rows.iter().map(|r| r.identity).collect();
-        identities.sort_unstable();
-        let mut hasher = blake3::Hasher::new();
-        identities.iter().for_each(|i| {
-            hasher.update(&i.to_le_bytes());
-        });
         let mut id = [0; 16];
-        id.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+        id.copy_from_slice(&blake3::hash(&self.encode()).as_bytes()[..16]);
         id
     }
 }

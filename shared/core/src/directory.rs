@@ -30,7 +30,7 @@ impl Directory {
         match &subject.actor {
             Actor::Function(arn) => self.add_function(arn),
             Actor::Named { account, region, name, assumed: false } if !account.is_empty() && !region.is_empty() => {
-                self.add_function(&Entity::function("aws", region, account, name).id);
+                self.add_function(&Entity::function(region, account, name).id);
             }
             _ => {}
         }
@@ -80,7 +80,7 @@ impl Directory {
 
     fn named(&self, account: &str, region: &str, name: &str) -> Entity {
         if !account.is_empty() && !region.is_empty() {
-            return Entity::function("aws", region, account, name);
+            return Entity::function(region, account, name);
         }
         let fits = |arn: &&String| {
             Arn::parse(arn).is_some_and(|a| (account.is_empty() || a.account == account) && (region.is_empty() || a.region == region))
@@ -88,7 +88,7 @@ impl Directory {
         let mut fitting = self.functions.get(name).into_iter().flatten().filter(fits);
         match (fitting.next(), fitting.next()) {
             (Some(one), None) => Entity { kind: EntityKind::Function, id: one.clone() },
-            _ => Entity::function("aws", region, account, name),
+            _ => Entity::function(region, account, name),
         }
     }
 
@@ -146,10 +146,7 @@ mod tests {
         assert_eq!(of(role, "b"), "arn:aws:lambda:r:1:function:b");
         assert_eq!(of(role, "someone"), role);
         assert_eq!(of(own, "someone"), "arn:aws:lambda:r:1:function:c");
-        assert_eq!(
-            of("arn:aws:iam::1:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_Admin_1", "eve@x"),
-            "arn:aws:sts::1:assumed-role/AWSReservedSSO_Admin_1/eve@x"
-        );
+        assert_eq!(of("arn:aws:iam::1:role/AWSReservedSSO_Admin_1", "eve@x"), "arn:aws:sts::1:assumed-role/AWSReservedSSO_Admin_1/eve@x");
     }
 
     #[test]

@@ -34,7 +34,8 @@ pub struct Entity {
 
 impl Entity {
     /// A function by the parts of its ARN; unknown ones are empty.
-    pub fn function(partition: &str, region: &str, account: &str, name: &str) -> Entity {
+    pub fn function(region: &str, account: &str, name: &str) -> Entity {
+        let partition = partition(region);
         Entity { kind: EntityKind::Function, id: format!("arn:{partition}:lambda:{region}:{account}:function:{name}") }
     }
 
@@ -67,6 +68,23 @@ fn short_principal(resource: &str) -> &str {
 impl fmt::Display for Entity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.id)
+    }
+}
+
+/// The partition that a Region belongs to.
+pub fn partition(region: &str) -> &'static str {
+    match region {
+        r if r.starts_with("us-gov-") => "aws-us-gov",
+        r if r.starts_with("cn-") => "aws-cn",
+        _ => "aws",
+    }
+}
+
+/// The ARN of a role without its path: `iam` calls and sessions name it so.
+pub fn pathless_role(arn: &str) -> Cow<'_, str> {
+    match arn.split_once(":role/").and_then(|(head, rest)| Some((head, rest.rsplit_once('/')?.1))) {
+        Some((head, name)) => Cow::Owned(format!("{head}:role/{name}")),
+        None => Cow::Borrowed(arn),
     }
 }
 
@@ -153,6 +171,13 @@ mod tests {
         }
         assert_eq!(function_name("123:function:f:alias"), "f");
         assert_eq!(function_name("f"), "f");
+    }
+
+    #[test]
+    fn roles_are_known_without_their_path() {
+        assert_eq!(pathless_role("arn:aws:iam::1:role/service-role/sub/r"), "arn:aws:iam::1:role/r");
+        assert_eq!(pathless_role("arn:aws:iam::1:role/r"), "arn:aws:iam::1:role/r");
+        assert_eq!(Entity::function("cn-north-1", "1", "f").id, "arn:aws-cn:lambda:cn-north-1:1:function:f");
     }
 
     #[test]

@@ -127,6 +127,21 @@ impl Facts {
         self.flows.iter().map(|f| f.permitted + f.denied).sum()
     }
 
+    /// Puts flows in order and makes one of those that differ in outcome or session alone.
+    fn merge_flows(&mut self) {
+        self.flows.sort_by(|a, b| (&a.service, &a.action, &a.target).cmp(&(&b.service, &b.action, &b.target)));
+        self.flows.dedup_by(|other, flow| {
+            let same = (&flow.service, &flow.action, &flow.target) == (&other.service, &other.action, &other.target);
+            if same {
+                flow.permitted += other.permitted;
+                flow.denied += other.denied;
+                flow.bytes += other.bytes;
+                flow.span.join(&other.span);
+            }
+            same
+        });
+    }
+
     /// Calls that were refused.
     pub fn denials(&self) -> u64 {
         self.flows.iter().map(|f| f.denied).sum()
@@ -165,9 +180,10 @@ pub fn fold(window: WindowId, content: &Window, directory: &mut Directory) -> BT
     for folded in &content.subjects {
         let entity = directory.entity(&folded.subject.actor);
         let account = account_of(&entity, &folded.subject.account);
-        fold_one(window, folded, entity, all.entry(account).or_default(), directory);
+        fold_one(window, folded, (entity, &account), all.entry(account.clone()).or_default(), directory);
     }
     for facts in all.values_mut().flat_map(|a| a.entities.values_mut()) {
+        facts.merge_flows();
         facts.durations.sort_by(|a, b| a.0.total_cmp(&b.0));
         facts.changes.sort_by(|a, b| a.at.cmp(&b.at));
     }
@@ -180,7 +196,7 @@ fn account_of(entity: &Entity, of_record: &str) -> String {
     own.unwrap_or(of_record).to_owned()
 }
 
-fn fold_one(window: WindowId, folded: &Folded, entity: Entity, account: &mut AccountFacts, directory: &Directory) {
+fn fold_one(window: WindowId, folded: &Folded, (entity, id): (Entity, &str), account: &mut AccountFacts, directory: &Directory) {
     let n = folded.count();
     let end = |end: &End| Moment { at: moment(window, end), event: end.event.clone() };
     let span = Span { first: end(&folded.first), last: end(&folded.last) };
@@ -188,11 +204,11 @@ fn fold_one(window: WindowId, folded: &Folded, entity: Entity, account: &mut Acc
         let changed = directory.function_of_target(target, &folded.subject.account);
         let change = ChangeFact {
             kind: *kind,
-            target: target.clone(),
+            target: target.as_seen_from(id),
             by: entity,
             role: role.clone().into_owned(),
             stack: stack.clone().into_owned(),
-            grants: grants.clone(),
+            grants: grants.iter().map(|t| t.as_seen_from(id)).collect(),
             at: span.first,
         };
         match changed {
@@ -223,7 +239,9 @@ fn fold_one(window: WindowId, folded: &Folded, entity: Entity, account: &mut Acc
         What::Throttle => facts.throttles += n,
         What::Line { .. } => facts.lines += n,
         What::Dropped => facts.dropped = true,
-        What::Flow { service, action, target, outcome } => flow(facts, folded, (service, action, target.as_ref(), *outcome), span),
+        What::Flow { service, action, target, outcome } => {
+            flow(facts, folded, (service, action, target.as_ref().map(|t| t.as_seen_from(id)), *outcome), span)
+        }
         What::Binding { role } => facts.roles.push(role.clone().into_owned()),
         What::Seen | What::Change { .. } => {}
     }
@@ -256,26 +274,17 @@ fn durations(facts: &mut Facts, folded: &Folded, memory_mb: f64) {
 fn flow(
     facts: &mut Facts,
     folded: &Folded,
-    (service, action, target, outcome): (&str, &str, Option<&Target<'static>>, Outcome),
+    (service, action, target, outcome): (&str, &str, Option<Target<'static>>, Outcome),
     span: Span,
 ) {
-    let same = |f: &FlowFact| f.service == service && f.action == action && f.target.as_ref() == target;
     let denied = if outcome == Outcome::Denied { folded.count() } else { 0 };
     let permitted = folded.count() - denied;
     let bytes = folded.values.iter().filter(|v| v[0] > 0).map(|v| bucket_value(v[0] - 1)).sum();
-    // Subjects come in order, so a flow's outcomes follow each other.
-    if let Some(known) = facts.flows.last_mut().filter(|f| same(f)) {
-        known.permitted += permitted;
-        known.denied += denied;
-        known.bytes += bytes;
-        known.span.join(&span);
-        return;
-    }
     facts.flows.push(FlowFact {
         service: service.to_owned(),
         action: action.to_owned(),
         verb: verb(service, action, target.is_some()),
-        target: target.cloned(),
+        target,
         permitted,
         denied,
         bytes,

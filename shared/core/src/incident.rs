@@ -2,7 +2,7 @@
 //!
 //! A finding joins an open incident of the same entity, or of an entity that a flow of the same window links with it; else
 //! it opens one. An incident is over when nothing was added to it for the time that `config` states. Its id is a hash of
-//! entity, subject and first window: nothing that depends on arrival. There is deliberately no text here: see `alert`.
+//! account, entity, subject and first window: nothing that depends on arrival. There is deliberately no text here: see `alert`.
 
 use serde::{Deserialize, Serialize};
 
@@ -71,7 +71,7 @@ impl Incident {
     fn open(account: &str, finding: Finding) -> Incident {
         let window = finding.judged;
         Incident {
-            uid: uid(&finding),
+            uid: uid(account, &finding),
             account: account.to_owned(),
             sequence: 1,
             opened: finding.window,
@@ -87,7 +87,7 @@ impl Incident {
     pub fn of(account: String, findings: Vec<Finding>, more: u64) -> Incident {
         let judged = || findings.iter().map(|f| f.judged);
         Incident {
-            uid: findings.first().map(uid).unwrap_or_default(),
+            uid: findings.first().map(|f| uid(&account, f)).unwrap_or_default(),
             account,
             sequence: 1,
             opened: findings.iter().map(|f| f.window).min().unwrap_or(WindowId(0)),
@@ -214,9 +214,9 @@ fn expected(finding: &Finding) -> Option<f64> {
     if let Detail::Rate(rate) = &finding.detail { Some(rate.expected) } else { None }
 }
 
-fn uid(finding: &Finding) -> String {
+fn uid(account: &str, finding: &Finding) -> String {
     let mut hasher = blake3::Hasher::new();
-    for part in [finding.entity.id.as_bytes(), finding.subject.as_bytes()] {
+    for part in [account.as_bytes(), finding.entity.id.as_bytes(), finding.subject.as_bytes()] {
         hasher.update(&(part.len() as u64).to_le_bytes());
         hasher.update(part);
     }
@@ -229,20 +229,6 @@ fn uid(finding: &Finding) -> String {
 pub fn join(open: &mut Vec<Incident>, account: &str, config: &Config, said: Judgement) -> Vec<usize> {
     let mut changed = Vec::new();
     let near = config.resolve_minutes / 5;
-    for (entity, subject, count, span) in said.again {
-        for (i, incident) in open.iter_mut().enumerate() {
-            let goes_on = |f: &&mut Finding| f.level == Level::Alert && f.subject == subject && f.entity == entity;
-            if let Some(finding) = incident.findings.iter_mut().find(goes_on) {
-                finding.count = finding.count.saturating_add(count);
-                incident.updated = incident.updated.max(span.last.at.window());
-                match &mut finding.span {
-                    Some(known) => known.join(&span),
-                    none => *none = Some(span.clone()),
-                }
-                changed.push(i);
-            }
-        }
-    }
     for finding in said.findings {
         let close = |incident: &Incident| finding.judged.0.abs_diff(incident.joined.0) <= near;
         let linked = |incident: &Incident| {
@@ -266,6 +252,23 @@ pub fn join(open: &mut Vec<Incident>, account: &str, config: &Config, said: Judg
             None => {
                 changed.push(open.len());
                 open.push(Incident::open(account, finding));
+            }
+        }
+    }
+    for (entity, subject, count, span) in said.again {
+        for (i, incident) in open.iter_mut().enumerate() {
+            if incident.level() != Level::Alert {
+                continue;
+            }
+            let goes_on = |f: &&mut Finding| f.subject == subject && f.entity == entity;
+            if let Some(finding) = incident.findings.iter_mut().find(goes_on) {
+                finding.count = finding.count.saturating_add(count);
+                incident.updated = incident.updated.max(span.last.at.window());
+                match &mut finding.span {
+                    Some(known) => known.join(&span),
+                    none => *none = Some(span.clone()),
+                }
+                changed.push(i);
             }
         }
     }

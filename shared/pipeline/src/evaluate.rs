@@ -24,6 +24,8 @@ use outflow_core::window::{Window, unite};
 use crate::keys;
 use crate::store::{COMMIT_WRITES_MAX, Expect, Item, Key, Store, StoreError, Write};
 
+/// Accounts that are judged: the largest organisations have some 10,000.
+const ACCOUNTS_MAX: usize = 10_000;
 /// Items of one request for a list.
 const LIST_LIMIT: usize = 1000;
 /// First sights that are kept while the logs may turn out to be shorter than a day; beyond, the commonest go.
@@ -80,6 +82,8 @@ pub struct Evaluator<'s, S> {
     pub observations: u64,
     /// Windows of entities that had no baseline, because an account has too many.
     pub beyond: u64,
+    /// Windows that are not judged, because their time is not believed.
+    pub mistimed: usize,
     done: Vec<Write>,
 }
 
@@ -118,6 +122,7 @@ impl<'s, S: Store> Evaluator<'s, S> {
             duplicates: 0,
             observations: 0,
             beyond: 0,
+            mistimed: 0,
             done,
         })
     }
@@ -133,6 +138,10 @@ impl<'s, S: Store> Evaluator<'s, S> {
         self.sweep(window, &Judging { window, config: &config, learn_only, alerted: &BTreeSet::new() });
         let facts = fold(window, &content, &mut self.directory);
         for (id, facts) in facts {
+            if self.accounts.len() >= ACCOUNTS_MAX && !self.accounts.contains_key(&id) {
+                self.beyond += facts.entities.len() as u64;
+                continue;
+            }
             let judged = self.accounts.entry(id.clone()).or_insert_with(|| Judged::new(Account::new(window)));
             for entity in facts.entities.keys() {
                 if judged.baselines.contains_key(entity) {
@@ -291,7 +300,12 @@ fn sight_order((account, sight): &(String, Finding)) -> (&str, WindowId, &Entity
 fn sweep_to(id: &str, judged: &mut Judged, until: WindowId, judging: &Judging<'_>, changed: &mut BTreeMap<String, Incident>) {
     judged.swept = until;
     let mut said = Judgement::default();
+    let logs_end = judged.account.logs_end();
     for (entity, baseline) in judged.baselines.iter_mut().filter(|(_, b)| b.next() < until && b.is_watched()) {
+        let until = if baseline.counts_reports() { until.min(logs_end) } else { until };
+        if baseline.next() >= until {
+            continue;
+        }
         said.findings.extend(judged.account.judge_quiet(judging, entity, baseline, until));
     }
     let together = judged.account.judge_quiet_together(&Judging { window: WindowId(until.0 - 1), ..*judging });

@@ -31,8 +31,11 @@ const LISTED_MAX: usize = 1_000;
 const ACTORS_MAX: usize = 200_000;
 /// Milliseconds of a day.
 const DAY_MS: i64 = 86_400_000;
-/// Windows between two checkpoints of a state file: a day.
-const CHECKPOINT_WINDOWS: u32 = WINDOWS_PER_DAY;
+/// Windows behind all others from which, and one in how many at most, a record's time is not believed: 35 days, a hundred.
+const MISTIMED_WINDOWS: u32 = 35 * WINDOWS_PER_DAY;
+const MISTIMED_SHARE: usize = 100;
+/// Windows judged between two checkpoints of a state file: a day of a busy account.
+const CHECKPOINT_WINDOWS: usize = WINDOWS_PER_DAY as usize;
 
 /// What to replay.
 #[derive(Clone, Debug)]
@@ -87,6 +90,8 @@ pub struct Coverage {
     pub functions: u64,
     /// Other principals seen.
     pub principals: u64,
+    /// Windows so far behind all others that their time is not believed: kept, and not judged.
+    pub mistimed: u64,
     /// Windows of entities that were not judged, because their account has more than are kept.
     pub beyond: u64,
     /// Functions that are named by a path and not by content.
@@ -208,8 +213,16 @@ async fn judge(
     first_told: WindowId,
     progress: &mut dyn Progress,
 ) -> Result<(), ReplayError> {
-    let waiting: Vec<WindowId> = list(store, keys::PENDING).await?.iter().filter_map(|(key, _)| keys::pending_window(key)).collect();
-    let mut checkpoint = waiting.first().map_or(0, |w| w.0) + CHECKPOINT_WINDOWS;
+    let mut waiting: Vec<WindowId> = list(store, keys::PENDING).await?.iter().filter_map(|(key, _)| keys::pending_window(key)).collect();
+    let before = evaluator.accounts().map(|(_, account)| account.last()).max();
+    evaluator.mistimed = mistimed(&waiting, before);
+    waiting.truncate(waiting.len() - evaluator.mistimed);
+    if before.is_none() {
+        // The same at the other end, where they would make an account look old.
+        let early = mistimed_first(&waiting);
+        evaluator.mistimed += early;
+        waiting.drain(..early);
+    }
     let begin = waiting.iter().find(|&&w| !replay.baseline.is_empty() && w >= first_told).copied();
     for (i, &window) in waiting.iter().enumerate() {
         progress.judged(i, waiting.len());
@@ -217,8 +230,7 @@ async fn judge(
             evaluator.begin(window);
         }
         evaluator.window(window, window < first_told, replay.keep).await?;
-        if window.0 >= checkpoint {
-            checkpoint = window.0 + CHECKPOINT_WINDOWS;
+        if (i + 1) % CHECKPOINT_WINDOWS == 0 {
             save(replay, store, evaluator).await?;
         }
     }
@@ -229,6 +241,32 @@ async fn judge(
     save(replay, store, evaluator).await?;
     progress.judged(waiting.len(), waiting.len());
     Ok(())
+}
+
+/// How many of the last windows lie so far behind all others, and are so few, that their time must be wrong: a clock or a
+/// forger. They go on waiting, since judging them would make everything before them late.
+fn mistimed(waiting: &[WindowId], before: Option<WindowId>) -> usize {
+    let known = if before.is_some() { MISTIMED_SHARE } else { 0 };
+    let mut few = 0;
+    for i in (0..waiting.len()).rev() {
+        let last = if i == 0 { before } else { waiting.get(i - 1).copied() };
+        let (Some(window), Some(last)) = (waiting.get(i), last) else { break };
+        let behind = waiting.len() - i;
+        if behind * MISTIMED_SHARE > i + known {
+            break;
+        }
+        if window.0.saturating_sub(last.0) > MISTIMED_WINDOWS {
+            few = behind;
+        }
+    }
+    few
+}
+
+/// How many of the first windows lie so far before all others, and are so few.
+fn mistimed_first(waiting: &[WindowId]) -> usize {
+    let gaps = waiting.windows(2).enumerate().take_while(|(i, _)| (i + 1) * MISTIMED_SHARE < waiting.len() - i);
+    let far = gaps.filter(|(_, pair)| pair.iter().rev().map(|w| w.0).reduce(|a, b| a - b).is_some_and(|d| d > MISTIMED_WINDOWS));
+    far.map(|(i, _)| i + 1).last().unwrap_or(0)
 }
 
 async fn save(replay: &Replay, store: &Embedded, evaluator: &mut Evaluator<'_, Embedded>) -> Result<(), StoreError> {
@@ -354,6 +392,7 @@ fn report(reading: Reading, evaluator: Evaluator<'_, Embedded>, alone: bool) -> 
     coverage.duplicates += evaluator.duplicates;
     coverage.observations = evaluator.observations;
     coverage.beyond = evaluator.beyond;
+    coverage.mistimed = evaluator.mistimed as u64;
     coverage.assumed.sort();
     coverage.assumed.dedup();
     let spans = evaluator.accounts().map(|(id, account)| AccountSpan {

@@ -282,7 +282,7 @@ fn assumption(dice: &mut Dice, entity: u64, at: i64) -> String {
 fn call(dice: &mut Dice, entity: u64, entities: u64) -> Call {
     // The first kind of call is the most frequent; half of the targets are the entity's own.
     let kind = (entity + dice.below(4).min(dice.below(4))) % 8;
-    let owner = if kind % 2 == 0 { entity } else { entity / 5 };
+    let owner = if kind.is_multiple_of(2) { entity } else { entity / 5 };
     let resource = |kind: &str, arn: String| format!(r#"[{{"accountId":"{ACCOUNT}","type":"{kind}","ARN":"{arn}"}}]"#);
     let new = |source, name, data, parameters: String, resources: String| Call {
         source,

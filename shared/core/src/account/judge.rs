@@ -68,6 +68,9 @@ impl Account {
     ) -> Judgement {
         let mut out = Judgement::default();
         self.arrive(judging.window);
+        if facts.entities.values().any(|f| f.reports > 0) {
+            self.arrive_logs(judging.window);
+        }
         self.introduce(judging.window, facts, directory, baselines);
         for (entity, facts) in &facts.entities {
             let Some(baseline) = baselines.get_mut(entity) else { continue };
@@ -85,7 +88,7 @@ impl Account {
 
     /// Judges the windows before `until` in which an entity was not seen.
     pub fn judge_quiet(&mut self, judging: &Judging<'_>, entity: &Entity, baseline: &mut Baseline, until: WindowId) -> Vec<Finding> {
-        let said = baseline.advance(until, &self.around(entity));
+        let said = baseline.advance(until, &self.around(entity, baseline));
         self.tell(judging, entity, baseline, None, said)
     }
 
@@ -94,7 +97,7 @@ impl Account {
     /// records it is judged again.
     pub fn judge_ahead(&mut self, judging: &Judging<'_>, entity: &Entity, baseline: &Baseline) -> Vec<Finding> {
         let mut copy = baseline.clone();
-        let mut said = copy.advance(WindowId(judging.window.0 + 2), &self.around(entity));
+        let mut said = copy.advance(WindowId(judging.window.0 + 2), &self.around(entity, baseline));
         said.scores.retain(|score| matches!(score.family, Family::VolumeUp));
         let scores = std::mem::take(&mut said.scores);
         self.tell(judging, entity, &mut copy, None, Said { scores, ..Said::default() })
@@ -110,8 +113,9 @@ impl Account {
         out.findings
     }
 
-    fn around(&self, entity: &Entity) -> Surroundings<'_> {
-        Surroundings { peers: &self.kind(entity).peers, account_low: self.is_low_without(entity), gaps: &self.gaps }
+    fn around(&self, entity: &Entity, baseline: &Baseline) -> Surroundings<'_> {
+        let gaps = if baseline.counts_reports() { &self.log_gaps } else { &self.gaps };
+        Surroundings { peers: &self.kind(entity).peers, account_low: self.is_low_without(entity), gaps }
     }
 
     /// Who is there, and what was changed: acts before any flow of the window is scored.
@@ -250,9 +254,9 @@ impl Account {
         if baseline.next() > judging.window {
             return Vec::new();
         }
-        let quiet = baseline.advance(judging.window, &self.around(entity));
+        let quiet = baseline.advance(judging.window, &self.around(entity, baseline));
         let mut findings = self.tell(judging, entity, baseline, None, quiet);
-        let said = baseline.step(judging.window, facts, &self.around(entity));
+        let said = baseline.step(judging.window, facts, &self.around(entity, baseline));
         findings.extend(self.tell(judging, entity, baseline, Some(facts), said));
         findings
     }

@@ -308,7 +308,7 @@ mod tests {
             users: (Vec::new(), 0),
             score: 0.0,
         };
-        new_flow(&Entity::function("aws", "eu-west-1", "1", "f"), &flow, short)
+        new_flow(&Entity::function("eu-west-1", "1", "f"), &flow, short)
     }
 
     #[test]

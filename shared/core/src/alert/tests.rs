@@ -24,7 +24,7 @@ fn at(text: &str) -> Timestamp {
 }
 
 fn function(name: &str) -> Entity {
-    Entity::function("aws", "eu-west-1", ACCOUNT, name)
+    Entity::function("eu-west-1", ACCOUNT, name)
 }
 
 fn user(name: &str) -> Entity {
@@ -172,10 +172,7 @@ fn samples() -> Vec<(&'static str, Incident)> {
         ("several", Incident { sequence: 9, more: 3, ..incident(several) }),
         ("quiet", one(quiet)),
         ("hostile", hostile()),
-        (
-            "no account",
-            Incident { account: String::new(), ..one(rate(Entity::function("aws", "", "", "slack-invitor"), "throttles", 40.0, 1.5)) },
-        ),
+        ("no account", Incident { account: String::new(), ..one(rate(Entity::function("", "", "slack-invitor"), "throttles", 40.0, 1.5)) }),
     ]
 }
 

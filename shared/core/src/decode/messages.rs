@@ -191,15 +191,17 @@ pub(super) fn deliver(
     if message.len() > LINE_BYTES_MAX {
         return Err(RejectReason::TooLong);
     }
-    if !message.starts_with('{') || of_function(&origin) || !trail::in_message(reader, format, message) {
+    if !message.starts_with('{') || !of_trail(&origin) || !trail::in_message(reader, format, message) {
         reader.log(format, &LogRecord { origin, id, time, message: Text::from(message), line: line(message) });
     }
     Ok(())
 }
 
-/// Group or stream are a function's: what looks like CloudTrail's there was printed by code.
-fn of_function(origin: &Origin<'_>) -> bool {
-    origin.group.starts_with("/aws/lambda/") || lines::is_function_stream(&origin.stream)
+/// Group or stream say that CloudTrail may write here: its stream is named `ACCOUNT_CloudTrail_REGION`, its group is any
+/// but a function's. Elsewhere, and where nothing names the origin, what looks like CloudTrail's was printed by code.
+fn of_trail(origin: &Origin<'_>) -> bool {
+    let of_function = origin.group.starts_with("/aws/lambda/") || lines::is_function_stream(&origin.stream);
+    !of_function && (!origin.group.is_empty() || origin.stream.contains("_CloudTrail_"))
 }
 
 /// `events` of `aws logs filter-log-events` (with streams) or `get-log-events` (without).

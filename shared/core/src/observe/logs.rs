@@ -3,10 +3,11 @@
 //! Platform lines are identified by request id, kind and instant, so that a subscription, an export and a console download
 //! of the same line are one event; application lines by the log event's id, or by their text where an export has none.
 //! Failed invocations are identified by the request id alone: the report, the timeout and the stack trace of one
-//! invocation are one failure. There is deliberately no template of a line here: that is `template`'s.
+//! invocation are one failure. There is deliberately no template of a line here.
 
 use std::borrow::Cow;
 
+use super::trail::account_id;
 use super::{Actor, Class, Identity, Observation, Subject, What};
 use crate::decode::{Application, Line, LogRecord, Report};
 
@@ -29,7 +30,7 @@ pub fn observe_log(record: &LogRecord<'_>, assumed: &str, out: &mut dyn FnMut(Ob
             Id::Event => event_identity(record, time),
         };
         out(Observation {
-            subject: Subject { class: Class::Logs, account: Cow::Borrowed(&*record.origin.account), actor: actor.clone(), what },
+            subject: Subject { class: Class::Logs, account: Cow::Borrowed(account_id(&record.origin.account)), actor: actor.clone(), what },
             time: record.time,
             identity: Identity { id, ordinal, scope: scope(record, assumed), primary },
             event_id,
@@ -73,7 +74,7 @@ fn seen(record: &LogRecord<'_>, out: &mut dyn FnMut(Observation<'_>)) {
     out(Observation {
         subject: Subject {
             class: Class::Logs,
-            account: Cow::Borrowed(&*record.origin.account),
+            account: Cow::Borrowed(account_id(&record.origin.account)),
             actor: Actor::Service(Cow::Borrowed("logs.amazonaws.com")),
             what: What::Seen,
         },
@@ -108,7 +109,7 @@ fn function_of<'a>(record: &'a LogRecord<'_>) -> Option<&'a str> {
 fn actor<'a>(record: &'a LogRecord<'_>, assumed: &'a str) -> Option<Actor<'a>> {
     let origin = &record.origin;
     let named = |name: &'a str, assumed| Actor::Named {
-        account: Cow::Borrowed(&*origin.account),
+        account: Cow::Borrowed(account_id(&origin.account)),
         region: Cow::Borrowed(&*origin.region),
         name: Cow::Borrowed(name),
         assumed,

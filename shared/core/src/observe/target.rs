@@ -23,9 +23,21 @@ impl<'a> Target<'a> {
         Target { kind: Cow::Borrowed(kind), name: Cow::Borrowed(name), account: Cow::Borrowed(account) }
     }
 
-    /// `bucket statistics-raw`: how it is written and compared.
+    /// `bucket statistics-raw`, and for another account's `bucket statistics-raw of 999999999999`: how it is written and
+    /// compared.
     pub fn id(&self) -> String {
-        format!("{} {}", self.kind, self.name)
+        let of = if self.account.is_empty() { "" } else { " of " };
+        format!("{} {}{of}{}", self.kind, self.name, self.account)
+    }
+
+    /// The same, with the owner named only where that is another account.
+    pub fn as_seen_from(&self, account: &str) -> Target<'static> {
+        let owner = if self.account == account { "" } else { &*self.account };
+        Target {
+            kind: Cow::Owned(self.kind.clone().into_owned()),
+            name: Cow::Owned(self.name.clone().into_owned()),
+            account: Cow::Owned(owner.to_owned()),
+        }
     }
 
     /// A target of its own, that outlives the record.
@@ -157,19 +169,28 @@ pub(super) fn function<'a>(record: &'a TrailRecord<'a>) -> Option<Target<'a>> {
 
 fn named<'a>(p: &'a RequestParameters<'a>, service: &str, account: &'a str) -> Option<Target<'a>> {
     match service {
-        "sqs" => by_name("queue", p.queue_url.rsplit('/').next().unwrap_or_default(), account),
+        "sqs" => queue(&p.queue_url, account),
         "sns" => exact("topic", p.topic_arn.some().or(p.target_arn.some())?, account),
         "secretsmanager" => exact("secret", p.secret_id.some().or(p.name.some())?, account),
         "ssm" => by_name("parameter", p.name.some().or(p.path.some())?, account),
         "kms" => None,
         "sts" => exact("role", p.role_arn.some()?, account),
         "states" => exact("state machine", p.state_machine_arn.some()?, account),
-        "events" => exact("event bus", p.event_bus_name.some()?, account).or_else(|| exact("rule", p.rule.some()?, account)),
+        "events" => exact("rule", p.rule.some().or(p.name.some()).unwrap_or_default(), account)
+            .or_else(|| exact("event bus", &p.event_bus_name, account)),
         "logs" => by_name("log group", p.log_group_name.some()?, account),
         "cloudformation" => exact("stack", p.stack_name.some()?, account),
         "iam" => iam(p, account),
         _ => None,
     }
+}
+
+/// `https://sqs.REGION.amazonaws.com/ACCOUNT/NAME`.
+fn queue<'a>(url: &'a str, account: &'a str) -> Option<Target<'a>> {
+    let mut parts = url.rsplit('/');
+    let name = parts.next().unwrap_or_default();
+    let owner = parts.next().filter(|o| o.len() == 12 && o.bytes().all(|c| c.is_ascii_digit()));
+    by_name("queue", name, owner.unwrap_or(account))
 }
 
 fn iam<'a>(p: &'a RequestParameters<'a>, account: &'a str) -> Option<Target<'a>> {

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use super::target::{Target, from_arn, function, targets};
 use super::{Actor, ChangeKind, Class, Identity, Observation, Outcome, Subject, What};
 use crate::decode::TrailRecord;
-use crate::entity::{Arn, assumed_role, function_arn};
+use crate::entity::{Arn, assumed_role, function_arn, partition, pathless_role};
 use crate::limits::GRANTS_MAX;
 use crate::time::Timestamp;
 
@@ -46,6 +46,11 @@ pub fn observe_trail(record: &TrailRecord<'_>, raw: &[u8], out: &mut dyn FnMut(O
     }
 }
 
+/// An account id is digits; whatever else stands there is none, since it would become part of a key.
+pub(super) fn account_id(text: &str) -> &str {
+    if text.bytes().all(|c| c.is_ascii_digit()) && text.len() <= 12 { text } else { "" }
+}
+
 /// Numbers the observations of one record.
 struct Emitter<'r, 'o> {
     record: &'r TrailRecord<'r>,
@@ -59,7 +64,7 @@ impl Emitter<'_, '_> {
     fn put(&mut self, actor: Actor<'_>, what: What<'_>, value: f64) {
         let record = self.record;
         let id = record.event_id.some().map_or(self.raw, str::as_bytes);
-        let account = record.recipient_account_id.some().unwrap_or(&record.user_identity.account_id);
+        let account = account_id(record.recipient_account_id.some().unwrap_or(&record.user_identity.account_id));
         (self.out)(Observation {
             subject: Subject { class: Class::Trail, account: Cow::Borrowed(account), actor, what },
             time: self.time,
@@ -121,8 +126,8 @@ fn service_of<'a>(record: &'a TrailRecord<'a>) -> Option<&'a str> {
     if &*identity.kind == "AWSService" || record.source_ip_address.ends_with(".amazonaws.com") {
         return Some(record.source_ip_address.some().unwrap_or("AWS Internal"));
     }
-    let role = Arn::parse(&identity.session_context.session_issuer.arn).map_or("", |a| a.last());
-    if role.starts_with("AWSServiceRoleFor") {
+    // Only AWS can make a role of this path; anybody can give one such a name.
+    if identity.session_context.session_issuer.arn.contains(":role/aws-service-role/") {
         return Some(record.source_ip_address.some().filter(|a| a.ends_with(".amazonaws.com")).unwrap_or("AWS Internal"));
     }
     let session = Arn::parse(&identity.arn).map_or("", |a| a.last());
@@ -149,7 +154,7 @@ fn session<'a>(record: &'a TrailRecord<'a>) -> Option<(Cow<'a, str>, &'a str)> {
     let issuer = identity.session_context.session_issuer.arn.some();
     let session = Arn::parse(&identity.arn).map_or("", |a| a.last());
     match issuer {
-        Some(issuer) => Some((Cow::Borrowed(issuer), session)),
+        Some(issuer) => Some((pathless_role(issuer), session)),
         None => assumed_role(&identity.arn),
     }
 }
@@ -165,7 +170,8 @@ fn principal<'a>(record: &'a TrailRecord<'a>) -> Cow<'a, str> {
         ("Root", _, _) => Cow::Owned(format!("arn:aws:iam::{account}:root")),
         ("IAMUser", Some(name), _) => Cow::Owned(format!("arn:aws:iam::{account}:user/{name}")),
         (_, Some(name), _) => Cow::Borrowed(name),
-        (_, None, Some(id)) => Cow::Borrowed(id),
+        // Sessions of one role are one principal.
+        (_, None, Some(id)) => Cow::Borrowed(if id.starts_with("AROA") { id.split(':').next().unwrap_or(id) } else { id }),
         ("", None, None) => Cow::Owned(format!("unknown principal {account}")),
         (kind, None, None) => Cow::Owned(format!("{kind} {account}")),
     }
@@ -240,7 +246,7 @@ fn bindings(emit: &mut Emitter<'_, '_>, service: &str, action: &str, actor: &Act
                 name: Cow::Borrowed(name),
                 assumed: false,
             };
-            emit.put(function, What::Binding { role: Cow::Borrowed(role) }, 0.0);
+            emit.put(function, What::Binding { role: pathless_role(role) }, 0.0);
         }
     }
 }
@@ -248,7 +254,7 @@ fn bindings(emit: &mut Emitter<'_, '_>, service: &str, action: &str, actor: &Act
 fn change<'a>(record: &'a TrailRecord<'a>, service: &str, action: &str) -> Option<What<'a>> {
     let kind = change_kind(service, action)?;
     let p = &record.request_parameters;
-    let mut role = p.role.some().or(record.response_elements.role.some()).map_or(Cow::Borrowed(""), Cow::Borrowed);
+    let mut role = p.role.some().or(record.response_elements.role.some()).map_or(Cow::Borrowed(""), pathless_role);
     let mut target = None;
     if service == "lambda" {
         target = function(record);
@@ -258,7 +264,10 @@ fn change<'a>(record: &'a TrailRecord<'a>, service: &str, action: &str) -> Optio
     let mut grants = Vec::new();
     if service == "iam" {
         let account = record.recipient_account_id.some().unwrap_or_default();
-        role = p.role_name.some().map_or(Cow::Borrowed(""), |n| Cow::Owned(format!("arn:aws:iam::{account}:role/{n}")));
+        role = p
+            .role_name
+            .some()
+            .map_or(Cow::Borrowed(""), |n| Cow::Owned(format!("arn:{}:iam::{account}:role/{n}", partition(&record.aws_region))));
         grants = granted(&p.policy_document);
     }
     let stack = p.tags.stack_name.some().map_or(Cow::Borrowed(""), Cow::Borrowed);
@@ -363,8 +372,8 @@ mod tests {
         let policy = r#"{"Statement":[{"Effect":"Allow","Action":"s3:*","Resource":["arn:aws:s3:::raw","arn:aws:s3:::raw/*","arn:aws:s3:::x*"]},
             {"Effect":"Deny","Resource":"arn:aws:s3:::no"},{"Effect":"Allow","Resource":"arn:aws:dynamodb:r:1:table/books"}]}"#;
         let ids = |p: &str| granted(p).iter().map(Target::id).collect::<Vec<_>>();
-        assert_eq!(ids(policy), ["bucket raw", "table books"]);
-        assert_eq!(ids(&format!("%7B{}", &policy[1..])), ["bucket raw", "table books"]);
+        assert_eq!(ids(policy), ["bucket raw", "table books of 1"]);
+        assert_eq!(ids(&format!("%7B{}", &policy[1..])), ["bucket raw", "table books of 1"]);
         assert!(ids("%zz{").is_empty());
     }
 }

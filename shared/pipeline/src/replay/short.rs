@@ -1,7 +1,7 @@
 //! Logs shorter than a day: nothing can be called unusual, but what is rare can be ranked.
 //!
 //! Every first sight has a score; they are grouped by whom they are about, the changed function where one was changed,
-//! else the actor, and the groups stand in order of their highest score. All of it is rare and nothing is an incident.
+//! else the actor, and the groups stand in order of their rarest. All of it is rare and nothing is an incident.
 
 use std::collections::BTreeMap;
 
@@ -37,7 +37,7 @@ fn about(finding: &Finding) -> String {
 
 fn group(account: String, mut sights: Vec<Finding>) -> (f64, Incident) {
     sights.sort_by(|a, b| b.score().total_cmp(&a.score()).then_with(|| (&a.entity, &a.subject).cmp(&(&b.entity, &b.subject))));
-    let best = sights.first().map_or(0.0, Finding::score);
+    let best = sights.first().map_or(0.0, |sight| sight.years);
     let more = sights.len().saturating_sub(FINDINGS_PER_INCIDENT_MAX) as u64;
     sights.truncate(FINDINGS_PER_INCIDENT_MAX);
     (best, Incident::of(account, sights, more))

@@ -1,8 +1,8 @@
 //! The bounds of what an account remembers of flows. Past a bound nothing grows and [`Overflow`](super::Overflow) counts
 //! what was left out; what is left out of learning is scored again when it is seen again, so nothing goes unseen.
 
-/// Actors of an account. AWS names 10,000 functions in the largest accounts we plan for; principals come on top.
-pub(super) const ACTORS_MAX: usize = 20_000;
+/// Actors of an account and kind: as many as have a baseline.
+pub(super) const ACTORS_MAX: usize = crate::limits::ENTITIES_MAX;
 /// Targets of an account, inventory and flows together: ten an actor at the most actors.
 pub(super) const TARGETS_MAX: usize = 200_000;
 /// Targets of one actor. A function whose targets are without end (names from users) has no normal set anyway.
