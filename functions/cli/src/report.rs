@@ -96,6 +96,10 @@ fn read(out: &mut impl Write, said: &Report) -> io::Result<()> {
         writeln!(out, "         {} of the records came more than once and count once", number(*duplicates))?;
     }
     writeln!(out, "Seen     {}, {}", count(*functions, "function"), count(*principals, "other principal"))?;
+    if said.coverage.background > 0 {
+        let calls = count(said.coverage.background, "call");
+        writeln!(out, "         {calls} of AWS services for themselves: background")?;
+    }
     for name in said.coverage.assumed.iter().take(LISTED_MAX) {
         writeln!(out, "         {}\n           is named by its path (assumed; --function sets it)", fit(name))?;
     }
@@ -145,6 +149,9 @@ fn missing(said: &Report) -> Vec<String> {
     if said.coverage.beyond > 0 {
         let windows = count(said.coverage.beyond, "window");
         all.push(format!("{windows} of entities beyond what is kept of an account: not judged"));
+    }
+    if tally.dropped > 0 {
+        all.push(format!("{} of Lambda that log events were lost", count(tally.dropped, "notice")));
     }
     if tally.untimed > 0 {
         all.push(format!("{} without a usable time: counted, not judged", count(tally.untimed, "record")));

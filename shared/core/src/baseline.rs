@@ -80,7 +80,6 @@ pub struct Baseline {
     hours: VecDeque<f32>,
     hour: u32,
     low: bool,
-    assumed: bool,
     silence: Silence,
     peaks: Peaks,
     busiest: Busiest,
@@ -215,7 +214,6 @@ impl Baseline {
             hours: VecDeque::new(),
             hour: first.0 / HOUR,
             low: false,
-            assumed: false,
             silence: Silence::default(),
             peaks: Peaks { day: first.day(), ..Peaks::default() },
             busiest: Busiest::default(),
@@ -236,11 +234,6 @@ impl Baseline {
     /// It had an ungated low score in the last six hours.
     pub fn is_low(&self) -> bool {
         self.low
-    }
-
-    /// Its name comes from a path and not from the content.
-    pub fn is_assumed(&self) -> bool {
-        self.assumed
     }
 
     /// Whether its silence could be told, so that windows without it must be judged as they pass.
@@ -304,7 +297,6 @@ impl Baseline {
     /// Judges and learns a window in which the entity was seen; [`Baseline::advance`] must have come up to it.
     pub fn step(&mut self, window: WindowId, facts: &Facts, around: &Surroundings<'_>) -> Said {
         let calls = self.calls(window, facts);
-        self.assumed |= facts.assumed;
         self.calls_total += calls;
         self.peaks.see(window, window.0 - self.seen.0, calls);
         self.busiest.see(window, facts);
@@ -463,7 +455,7 @@ impl Baseline {
             tracked: self.tracked.clone(),
             changes: self.changes.iter().cloned().collect(),
             hours: self.hours.iter().copied().collect(),
-            flags: u8::from(self.low) | u8::from(self.assumed) << 1,
+            flags: u8::from(self.low),
             silence: self.silence.clone(),
             peaks: self.peaks.clone(),
             busiest: self.busiest.clone(),
@@ -492,7 +484,6 @@ impl Baseline {
             hours: s.hours.into(),
             hour: hour.0,
             low: s.flags & 1 != 0,
-            assumed: s.flags & 2 != 0,
             silence: s.silence,
             peaks: s.peaks,
             busiest: s.busiest,

@@ -16,7 +16,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The share of the budget that one detector has for one kind of entity: two detectors, functions and principals.
+    /// The half of the budget that one of the two detectors has, for functions and other principals together.
     pub fn alerts_per_week(&self) -> f64 {
         self.noise_per_week / 2.0
     }

@@ -3,7 +3,7 @@
 //! An entity is a function (its ARN without a version), another principal of the trail (a user, a role that no function
 //! uses, a person behind single sign-on, root), the source of an event that calls functions (a rule, a bucket, an API),
 //! or an AWS service that acts for itself. Parts of a function's ARN that a feed doesn't name stay empty:
-//! `arn:aws:lambda:::function:NAME`. There is deliberately no map from roles to functions here: see `account`.
+//! `arn:aws:lambda:::function:NAME`. There is deliberately no map from roles to functions here: see `directory`.
 
 use std::borrow::Cow;
 use std::fmt;

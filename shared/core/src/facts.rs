@@ -10,7 +10,7 @@ use crate::batch::{End, EventId, bucket_value};
 use crate::detect::new_flow::{Verb, verb};
 use crate::directory::Directory;
 use crate::entity::{Arn, Entity, EntityKind};
-use crate::observe::{Actor, ChangeKind, Class, Outcome, Target, What};
+use crate::observe::{ChangeKind, Class, Outcome, Target, What};
 use crate::time::{Timestamp, WindowId};
 use crate::window::{Folded, Window, moment};
 
@@ -103,8 +103,6 @@ pub struct Facts {
     pub throttles: u64,
     /// Lines of the application.
     pub lines: u64,
-    /// Says that the feed lost some.
-    pub dropped: bool,
     /// Durations in milliseconds, each with how many, ascending.
     pub durations: Vec<(f64, u64)>,
     /// Compute cost in dollars.
@@ -115,8 +113,6 @@ pub struct Facts {
     pub changes: Vec<ChangeFact>,
     /// Roles that this function was seen to work with.
     pub roles: Vec<String>,
-    /// The name comes from a path and not from the content.
-    pub assumed: bool,
     /// When it ran.
     pub ran: Option<Span>,
 }
@@ -222,9 +218,6 @@ fn fold_one(window: WindowId, folded: &Folded, (entity, id): (Entity, &str), acc
         return;
     }
     let facts = account.entities.entry(entity).or_default();
-    if let Actor::Named { assumed: true, .. } = folded.subject.actor {
-        facts.assumed = true;
-    }
     match &folded.subject.what {
         What::Invocation { memory_mb, .. } => {
             facts.reports += n;
@@ -238,12 +231,11 @@ fn fold_one(window: WindowId, folded: &Folded, (entity, id): (Entity, &str), acc
         What::Failure => facts.failures += n,
         What::Throttle => facts.throttles += n,
         What::Line { .. } => facts.lines += n,
-        What::Dropped => facts.dropped = true,
         What::Flow { service, action, target, outcome } => {
             flow(facts, folded, (service, action, target.as_ref().map(|t| t.as_seen_from(id)), *outcome), span)
         }
         What::Binding { role } => facts.roles.push(role.clone().into_owned()),
-        What::Seen | What::Change { .. } => {}
+        What::Seen | What::Dropped | What::Change { .. } => {}
     }
 }
 

@@ -80,6 +80,8 @@ pub struct Evaluator<'s, S> {
     pub duplicates: u64,
     /// Observations judged, each once.
     pub observations: u64,
+    /// Calls of AWS services for themselves.
+    pub background: u64,
     /// Windows of entities that had no baseline, because an account has too many.
     pub beyond: u64,
     /// Windows that are not judged, because their time is not believed.
@@ -121,6 +123,7 @@ impl<'s, S: Store> Evaluator<'s, S> {
             sights,
             duplicates: 0,
             observations: 0,
+            background: 0,
             beyond: 0,
             mistimed: 0,
             done,
@@ -138,6 +141,7 @@ impl<'s, S: Store> Evaluator<'s, S> {
         self.sweep(window, &Judging { window, config: &config, learn_only, alerted: &BTreeSet::new() });
         let facts = fold(window, &content, &mut self.directory);
         for (id, facts) in facts {
+            self.background += facts.background;
             if self.accounts.len() >= ACCOUNTS_MAX && !self.accounts.contains_key(&id) {
                 self.beyond += facts.entities.len() as u64;
                 continue;
@@ -282,7 +286,7 @@ impl<'s, S: Store> Evaluator<'s, S> {
         self.store.commit(chunk).await
     }
 
-    /// The days of logs that each account has been learning from, up to its last record.
+    /// Accounts by id.
     pub fn accounts(&self) -> impl Iterator<Item = (&str, &Account)> {
         self.accounts.iter().map(|(id, judged)| (id.as_str(), &judged.account))
     }

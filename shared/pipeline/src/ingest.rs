@@ -27,6 +27,8 @@ pub struct Tally {
     pub log_events: u64,
     /// Of those, reports of invocations.
     pub reports: u64,
+    /// Notices of Lambda that log events were lost.
+    pub dropped: u64,
     /// Signs of life of a feed.
     pub controls: u64,
     /// Records without a usable time: counted, and kept out of windows.
@@ -94,6 +96,7 @@ impl Sink for Taker<'_> {
 
     fn log(&mut self, record: &LogRecord<'_>) {
         self.tally.log_events += 1;
+        self.tally.dropped += u64::from(matches!(record.line, Line::LogsDropped { .. }));
         self.tally.reports += u64::from(matches!(record.line, Line::Report(_)));
         self.tally.time(record.time);
         observe_log(record, self.function, &mut |o| self.packer.add(&o));

@@ -103,7 +103,7 @@ pub fn directory() -> Key {
     Key::new("meta", "directory")
 }
 
-/// What the state file is: its format, the key of its hashes, the last window that was judged.
+/// What the state file is: its format and the key of its hashes.
 pub fn meta() -> Key {
     Key::new("meta", "replay")
 }

@@ -90,6 +90,8 @@ pub struct Coverage {
     pub functions: u64,
     /// Other principals seen.
     pub principals: u64,
+    /// Calls of AWS services for themselves: counted, and never an incident.
+    pub background: u64,
     /// Windows so far behind all others that their time is not believed: kept, and not judged.
     pub mistimed: u64,
     /// Windows of entities that were not judged, because their account has more than are kept.
@@ -366,6 +368,7 @@ fn join(a: Tally, b: Tally) -> Tally {
         trail_other: a.trail_other + b.trail_other,
         log_events: a.log_events + b.log_events,
         reports: a.reports + b.reports,
+        dropped: a.dropped + b.dropped,
         controls: a.controls + b.controls,
         untimed: a.untimed + b.untimed,
         from: a.from.into_iter().chain(b.from).min(),
@@ -391,6 +394,7 @@ fn report(reading: Reading, evaluator: Evaluator<'_, Embedded>, alone: bool) -> 
     coverage.principals = count(EntityKind::Principal);
     coverage.duplicates += evaluator.duplicates;
     coverage.observations = evaluator.observations;
+    coverage.background = evaluator.background;
     coverage.beyond = evaluator.beyond;
     coverage.mistimed = evaluator.mistimed as u64;
     coverage.assumed.sort();

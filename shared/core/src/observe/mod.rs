@@ -6,7 +6,7 @@
 //! each with an identity of its own; a record that says nothing leaves [`What::Seen`], so that duplicates stay countable.
 //!
 //! There is deliberately no memory here: a session that may turn out to be a function stays [`Actor::Session`], and
-//! `account` resolves it.
+//! `directory` resolves it.
 
 mod logs;
 mod target;
@@ -45,7 +45,7 @@ pub enum Actor<'a> {
         /// The name comes from a path, not from the content.
         assumed: bool,
     },
-    /// A session of a role: a function's, if `account` knows it so.
+    /// A session of a role: a function's, if `directory` knows it so.
     Session {
         /// ARN of the role.
         role: Cow<'a, str>,

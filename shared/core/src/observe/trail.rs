@@ -1,7 +1,7 @@
 //! CloudTrail records → observations.
 //!
 //! Attribution follows the order that CloudTrail's own fields allow: what Lambda itself does with a function's role is the
-//! service's; then `inScopeOf`; then the session of a role, which `account` may know as a function's; then the principal.
+//! service's; then `inScopeOf`; then the session of a role, which `directory` may know as a function's; then the principal.
 //! Lambda names its sessions after the function (a key minted by Lambda's `AssumeRole` carries that name in every call),
 //! so the session stands for the key. There is deliberately no judgement of keys used elsewhere: another detector's.
 
