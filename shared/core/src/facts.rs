@@ -289,3 +289,41 @@ pub fn is_outside(target: &Target<'_>, account: &str) -> bool {
     let owner = if target.account.is_empty() { Arn::parse(&target.name).map_or("", |a| a.account) } else { &target.account };
     !owner.is_empty() && !account.is_empty() && owner != account && owner.bytes().all(|c| c.is_ascii_digit())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::{HashKey, Packer};
+    use crate::observe::{Actor, Identity, Observation, Subject};
+    use crate::window::unite;
+
+    /// Two sessions of a role, each with three calls of which one is refused, are one flow of six.
+    #[test]
+    fn sessions_and_outcomes_are_one_flow() {
+        let mut packer = Packer::new(HashKey([3; 16]));
+        for n in 0..6u64 {
+            let target = Target { kind: "table".into(), name: "books".into(), account: "1".into() };
+            let outcome = if n % 3 == 0 { Outcome::Denied } else { Outcome::Ok };
+            packer.add(&Observation {
+                subject: Subject {
+                    class: Class::Trail,
+                    account: "1".into(),
+                    actor: Actor::Session { role: "arn:aws:iam::1:role/r".into(), session: if n < 3 { "a".into() } else { "b".into() } },
+                    what: What::Flow { service: "dynamodb".into(), action: "Query".into(), target: Some(target), outcome },
+                },
+                time: Timestamp::from_ms(1_700_000_000_000 + n as i64),
+                identity: Identity { id: &n.to_le_bytes(), ordinal: 0, scope: b"", primary: true },
+                event_id: "x",
+                values: [0.0; 2],
+            });
+        }
+        let batches = packer.finish().0;
+        let window = batches[0].window.unwrap();
+        let mut content = Window::default();
+        content.add(unite(Some(window), Class::Trail, batches).0);
+        let facts = fold(window, &content, &mut Directory::default());
+        let flows: Vec<&FlowFact> = facts["1"].entities.values().flat_map(|f| &f.flows).collect();
+        assert_eq!(flows.len(), 1);
+        assert_eq!((flows[0].permitted, flows[0].denied, flows[0].target_id().as_str()), (4, 2, "table books"));
+    }
+}

@@ -416,3 +416,33 @@ fn report(reading: Reading, evaluator: Evaluator<'_, Embedded>, alone: bool) -> 
     report.rejects.sort_by(|a, b| (&a.path, a.reject.offset).cmp(&(&b.path, b.reject.offset)));
     report
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn windows(from: u32, n: u32) -> Vec<WindowId> {
+        (from..from + n).map(WindowId).collect()
+    }
+
+    #[test]
+    fn a_few_windows_far_from_all_others_are_not_believed() {
+        let far = MISTIMED_WINDOWS + 10_000;
+        let bulk = windows(1_000_000, 500);
+        let with = |before: &[u32], after: &[u32]| -> Vec<WindowId> {
+            let all = before.iter().map(|&w| WindowId(w)).chain(bulk.iter().copied());
+            all.chain(after.iter().map(|&w| WindowId(w))).collect()
+        };
+        let late = 1_000_000 + far;
+        assert_eq!(mistimed(&with(&[], &[late]), None), 1);
+        assert_eq!(mistimed(&with(&[], &[late, late + far]), None), 2, "each far from the next");
+        assert_eq!(mistimed(&with(&[], &[1_001_000]), None), 0, "near enough");
+        assert_eq!(mistimed(&windows(1_000_000, 3), None), 0, "nothing to compare with");
+        assert_eq!(mistimed(&[WindowId(late)], Some(WindowId(1_000_500))), 1, "alone, after what a state file knows");
+        assert_eq!(mistimed(&windows(late, 288), Some(WindowId(1_000_500))), 0, "a day of logs after a long pause");
+        let early = with(&[1_000_000 - 2 * far, 1_000_000 - far], &[]);
+        assert_eq!(mistimed_first(&early), 2);
+        assert_eq!(mistimed_first(&bulk), 0);
+        assert_eq!(mistimed_first(&[]), 0);
+    }
+}

@@ -208,3 +208,19 @@ fn any_name<'a>(p: &'a RequestParameters<'a>, account: &'a str) -> Option<Target
         .or_else(|| by_name("role", &p.role_name, account))
         .or_else(|| by_name("resource", &p.name, account))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_accounts_target_of_the_same_name_is_another_target() {
+        let of = |arn: &'static str| from_arn(arn).unwrap().as_seen_from("111122223333").id();
+        assert_eq!(of("arn:aws:dynamodb:eu-west-1:111122223333:table/books"), "table books");
+        assert_eq!(of("arn:aws:dynamodb:eu-west-1:999988887777:table/books"), "table books of 999988887777");
+        assert_eq!(of("arn:aws:s3:::books/key/1"), "bucket books");
+        let owner = |url: &'static str| queue(url, "").unwrap().as_seen_from("111122223333").id();
+        assert_eq!(owner("https://sqs.eu-west-1.amazonaws.com/111122223333/orders"), "queue orders");
+        assert_eq!(owner("https://sqs.eu-west-1.amazonaws.com/999988887777/orders"), "queue orders of 999988887777");
+    }
+}
