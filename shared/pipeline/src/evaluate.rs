@@ -239,7 +239,7 @@ impl<'s, S: Store> Evaluator<'s, S> {
         let (mut all, duplicates) = unite(window, class, parts);
         self.duplicates += duplicates;
         if keep && !all.rows.is_empty() {
-            self.done.push(Write::Put { key: keys::united(window, class), bytes: all.encode(), expect: Expect::Any });
+            self.done.push(Write::put(keys::united(window, class), all.encode(), Expect::Any));
         }
         if let Some(rows) = judged {
             let known: BTreeSet<u64> = rows.into_iter().map(|r| r.identity).collect();
@@ -253,7 +253,7 @@ impl<'s, S: Store> Evaluator<'s, S> {
     pub async fn checkpoint(&mut self) -> Result<(), StoreError> {
         self.gather();
         let mut writes = std::mem::take(&mut self.done);
-        let mut put = |key: Key, bytes| writes.push(Write::Put { key, bytes, expect: Expect::Any });
+        let mut put = |key: Key, bytes| writes.push(Write::put(key, bytes, Expect::Any));
         for (id, judged) in &self.accounts {
             put(keys::account(id), judged.account.encode());
             for (entity, baseline) in &judged.baselines {

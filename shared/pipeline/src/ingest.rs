@@ -115,7 +115,7 @@ impl Sink for Taker<'_> {
 pub async fn commit<S: Store>(store: &S, batches: &[Batch]) -> Result<u64, StoreError> {
     let mut duplicates = 0;
     let mut writes: Vec<Write> = Vec::new();
-    let put = |key: Key, bytes| Write::Put { key, bytes, expect: Expect::Any };
+    let put = |key: Key, bytes| Write::put(key, bytes, Expect::Any);
     for batch in batches {
         let key = keys::batch(batch.window, batch.class, &batch.delivery_id());
         if store.load(&key).await?.is_some() {

@@ -201,7 +201,7 @@ async fn open(replay: &Replay, store: &Embedded) -> Result<(HashKey, bool), Repl
         },
         None => {
             let bytes = [&[FORMAT][..], &replay.hash_key.0].concat();
-            store.commit(vec![Write::Put { key: keys::meta(), bytes, expect: Expect::Absent }]).await?;
+            store.commit(vec![Write::put(keys::meta(), bytes, Expect::Absent)]).await?;
             Ok((replay.hash_key, true))
         }
     }

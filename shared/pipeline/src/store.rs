@@ -9,6 +9,8 @@ pub mod embedded;
 
 use std::future::Future;
 
+use outflow_core::time::Timestamp;
+
 /// Where an item stands: all items of a partition can be listed in order of `sort`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
@@ -56,12 +58,27 @@ pub enum Write {
         bytes: Vec<u8>,
         /// What must be there.
         expect: Expect,
+        /// When the store may forget it; some days later it will have. `None`: never.
+        expires: Option<Timestamp>,
     },
     /// Takes an item away, if it is there.
     Delete {
         /// Which.
         key: Key,
     },
+}
+
+impl Write {
+    /// A put of something that is kept.
+    pub fn put(key: Key, bytes: Vec<u8>, expect: Expect) -> Write {
+        Write::Put { key, bytes, expect, expires: None }
+    }
+
+    /// The key that is written.
+    pub fn key(&self) -> &Key {
+        let (Write::Put { key, .. } | Write::Delete { key }) = self;
+        key
+    }
 }
 
 /// Writes of one commit: DynamoDB's own bound on a transaction.

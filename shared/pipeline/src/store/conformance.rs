@@ -18,7 +18,7 @@ pub async fn all<S: Store>(store: &S) {
 }
 
 fn put(partition: &str, sort: &str, bytes: &[u8], expect: Expect) -> Write {
-    Write::Put { key: Key::new(format!("conformance-{partition}"), sort), bytes: bytes.to_vec(), expect }
+    Write::put(Key::new(format!("conformance-{partition}"), sort), bytes.to_vec(), expect)
 }
 
 async fn get<S: Store>(store: &S, partition: &str, sort: &str) -> Option<Item> {

@@ -115,7 +115,7 @@ impl Store for Embedded {
     }
 
     async fn commit(&self, writes: Vec<Write>) -> Result<(), StoreError> {
-        let mut keys: Vec<&Key> = writes.iter().map(|(Write::Put { key, .. } | Write::Delete { key })| key).collect();
+        let mut keys: Vec<&Key> = writes.iter().map(Write::key).collect();
         keys.sort();
         keys.dedup();
         if keys.len() != writes.len() || writes.len() > COMMIT_WRITES_MAX {
@@ -128,7 +128,7 @@ impl Store for Embedded {
 fn apply(table: &mut redb::Table<'_, &[u8], &[u8]>, write: &Write) -> Result<(), StoreError> {
     match write {
         Write::Delete { key } => table.remove(&bytes(key)[..]).map(|_| ()).map_err(unavailable),
-        Write::Put { key, bytes: content, expect } => {
+        Write::Put { key, bytes: content, expect, .. } => {
             let place = bytes(key);
             let stored = table.get(&place[..]).map_err(unavailable)?.map(|s| item(key, s.value()).map(|i| i.revision)).transpose()?;
             match (expect, stored) {
@@ -159,7 +159,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state");
         let put = |store: &Embedded, sort: &str| {
-            let write = Write::Put { key: Key::new("p", sort), bytes: vec![1], expect: Expect::Absent };
+            let write = Write::put(Key::new("p", sort), vec![1], Expect::Absent);
             pollster::block_on(store.commit(vec![write])).unwrap();
         };
         let store = Embedded::open(&path).unwrap();

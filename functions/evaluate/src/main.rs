@@ -1,0 +1,3 @@
+//! Lambda: judges windows, every minute.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Lambda: log subscriptions into batches.
+
+fn main() {}

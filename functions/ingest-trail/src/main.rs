@@ -1,0 +1,3 @@
+//! Lambda: CloudTrail files and events into batches.
+
+fn main() {}

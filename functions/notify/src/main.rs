@@ -1,0 +1,3 @@
+//! Lambda: alerts to Slack.
+
+fn main() {}

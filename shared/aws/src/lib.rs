@@ -1,0 +1,6 @@
+//! Where things are in an AWS account: the only crate with the AWS SDK.
+//!
+//! [`context::Context`] is made once per cold start. There is deliberately no decision here: steps stand in the pipeline,
+//! what is normal in core.
+
+pub mod context;
