@@ -98,6 +98,72 @@ pub fn untold(uid: &str) -> Key {
     Key::new(UNTOLD, uid)
 }
 
+/// Partitions of a checkpoint: enough that no single one is asked for more than DynamoDB gives.
+const CHECKPOINT_PARTITIONS: u8 = 16;
+
+/// All partitions of a checkpoint.
+pub fn checkpoints() -> impl Iterator<Item = String> {
+    (0..CHECKPOINT_PARTITIONS).map(|n| format!("c/{n:x}"))
+}
+
+/// One part of one of the two slots of a value. Names come from logs and may be long, so the key has their hash.
+pub fn checkpoint(name: &str, slot: usize, part: usize) -> Key {
+    let hash = blake3::hash(name.as_bytes()).to_hex();
+    let partition = format!("c/{}", hash.get(..1).unwrap_or_default());
+    Key::new(partition, format!("{}/{slot}/{part:04x}", hash.get(..32).unwrap_or_default()))
+}
+
+/// Slot and part of a [`checkpoint`] key.
+pub fn checkpoint_place(key: &Key) -> Option<(usize, usize)> {
+    let mut words = key.sort.split('/').skip(1);
+    let slot = words.next()?.parse().ok().filter(|&slot| slot < 2)?;
+    Some((slot, usize::from_str_radix(words.next()?, 16).ok()?))
+}
+
+/// Which checkpoint counts.
+pub fn head() -> Key {
+    Key::new("meta", "head")
+}
+
+/// How far evaluate has come, and when it last said so.
+pub fn heartbeat() -> Key {
+    Key::new("meta", "heartbeat")
+}
+
+/// Partition of the steps: which window was judged with which batches.
+pub const JOURNAL: &str = "journal";
+
+/// A step.
+pub fn journal(step: u64) -> Key {
+    Key::new(JOURNAL, format!("{step:016x}"))
+}
+
+/// Reads the step of a [`journal`] key.
+pub fn journal_step(key: &Key) -> Option<u64> {
+    u64::from_str_radix(&key.sort, 16).ok()
+}
+
+/// An incident in the account: as it was last told.
+pub fn told(uid: &str) -> Key {
+    Key::new("told", uid)
+}
+
+/// Partition of the incidents that were told before their window was judged.
+pub const EARLY: &str = "early";
+
+/// The mark of such an incident.
+pub fn early(uid: &str) -> Key {
+    Key::new(EARLY, uid)
+}
+
+/// Partition of the messages that are not known to have been sent.
+pub const OUTBOX: &str = "outbox";
+
+/// A message: the state of an incident with this number.
+pub fn outbox(uid: &str, sequence: u32) -> Key {
+    Key::new(OUTBOX, format!("{uid}-{sequence:08x}"))
+}
+
 /// Which function works with which role.
 pub fn directory() -> Key {
     Key::new("meta", "directory")

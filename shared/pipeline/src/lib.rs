@@ -4,9 +4,11 @@
 //! a folder on simulated time. They know a [`store::Store`] and not where it is. There is deliberately no clock, no
 //! network and no AWS SDK here.
 
+pub mod checkpoint;
 pub mod evaluate;
 pub mod ingest;
 pub mod keys;
+pub mod known;
 pub mod replay;
 pub mod source;
 pub mod store;

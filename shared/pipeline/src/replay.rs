@@ -159,7 +159,7 @@ const FORMAT: u8 = 1;
 /// Replays logs over a store.
 pub async fn replay(replay: &Replay, store: &Embedded, progress: &mut dyn Progress) -> Result<Report, ReplayError> {
     let (key, fresh) = open(replay, store).await?;
-    let mut reading = Reading::new(key, Evaluator::load(store, &replay.config).await?.directory);
+    let mut reading = Reading::new(key, Evaluator::load(store, &replay.config).await?.known.directory);
     let (baseline, failed_baseline) = source::files(&replay.baseline);
     let (logs, failed) = source::files(&replay.logs);
     reading.unreadable(failed_baseline.into_iter().chain(failed));
@@ -175,7 +175,7 @@ pub async fn replay(replay: &Replay, store: &Embedded, progress: &mut dyn Progre
     }
     let first_told = tally.from.map_or(WindowId(0), Timestamp::window);
     let mut evaluator = Evaluator::load(store, &replay.config).await?;
-    evaluator.directory = std::mem::take(&mut reading.directory);
+    evaluator.known.directory = std::mem::take(&mut reading.directory);
     judge(replay, store, &mut evaluator, first_told, progress).await?;
     reading.intake.tally = join(learnt, tally);
     let alone = fresh && replay.baseline.is_empty();
@@ -216,7 +216,7 @@ async fn judge(
     progress: &mut dyn Progress,
 ) -> Result<(), ReplayError> {
     let mut waiting: Vec<WindowId> = list(store, keys::PENDING).await?.iter().filter_map(|(key, _)| keys::pending_window(key)).collect();
-    let before = evaluator.accounts().map(|(_, account)| account.last()).max();
+    let before = evaluator.known.accounts().map(|(_, account)| account.last()).max();
     evaluator.mistimed = mistimed(&waiting, before);
     waiting.truncate(waiting.len() - evaluator.mistimed);
     if before.is_none() {
@@ -229,7 +229,7 @@ async fn judge(
     for (i, &window) in waiting.iter().enumerate() {
         progress.judged(i, waiting.len());
         if begin == Some(window) {
-            evaluator.begin(window);
+            evaluator.known.begin(window);
         }
         evaluator.window(window, window < first_told, replay.keep).await?;
         if (i + 1) % CHECKPOINT_WINDOWS == 0 {
@@ -381,7 +381,7 @@ fn report(reading: Reading, evaluator: Evaluator<'_, Embedded>, alone: bool) -> 
     let Reading { intake, actors, mut report, .. } = reading;
     let mut entities = BTreeSet::new();
     for actor in &actors {
-        let entity = evaluator.directory.entity(actor);
+        let entity = evaluator.known.directory.entity(actor);
         if let Actor::Named { assumed: true, .. } = actor {
             report.coverage.assumed.push(entity.name().to_owned());
         }
@@ -394,12 +394,12 @@ fn report(reading: Reading, evaluator: Evaluator<'_, Embedded>, alone: bool) -> 
     coverage.principals = count(EntityKind::Principal);
     coverage.duplicates += evaluator.duplicates;
     coverage.observations = evaluator.observations;
-    coverage.background = evaluator.background;
-    coverage.beyond = evaluator.beyond;
+    coverage.background = evaluator.known.background;
+    coverage.beyond = evaluator.known.beyond;
     coverage.mistimed = evaluator.mistimed as u64;
     coverage.assumed.sort();
     coverage.assumed.dedup();
-    let spans = evaluator.accounts().map(|(id, account)| AccountSpan {
+    let spans = evaluator.known.accounts().map(|(id, account)| AccountSpan {
         account: id.to_owned(),
         first: account.first().start(),
         last: account.last().end(),
@@ -409,7 +409,7 @@ fn report(reading: Reading, evaluator: Evaluator<'_, Embedded>, alone: bool) -> 
     let is_short = |span: &&AccountSpan| alone && span.last.ms() - span.first.ms() < DAY_MS;
     let short: BTreeSet<&str> = report.accounts.iter().filter(is_short).map(|span| span.account.as_str()).collect();
     report.short = short.len() == report.accounts.len();
-    let (ranked, others) = (evaluator.sights, evaluator.changed.into_values());
+    let (ranked, others) = (evaluator.known.sights, evaluator.known.changed.into_values());
     report.incidents = others.filter(|i| !short.contains(i.account.as_str())).collect();
     report.incidents.sort_by(|a, b| (a.since(), &a.uid).cmp(&(b.since(), &b.uid)));
     report.ranked = short::rank(ranked.into_iter().filter(|(account, _)| short.contains(account.as_str())));
