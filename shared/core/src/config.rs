@@ -7,11 +7,15 @@ pub struct Config {
     pub noise_per_week: f64,
     /// Minutes of quiet after which an incident is over and a new finding opens another.
     pub resolve_minutes: u32,
+    /// Minutes after a window's end until its logs are there: AWS delivers most within three.
+    pub logs_late_minutes: u32,
+    /// Minutes after a window's end until its trail is there: CloudTrail's files come after some five.
+    pub trail_late_minutes: u32,
 }
 
 impl Default for Config {
     fn default() -> Config {
-        Config { noise_per_week: 2.0, resolve_minutes: 360 }
+        Config { noise_per_week: 2.0, resolve_minutes: 360, logs_late_minutes: 5, trail_late_minutes: 15 }
     }
 }
 

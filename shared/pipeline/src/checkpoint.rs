@@ -13,9 +13,8 @@ use std::collections::BTreeMap;
 
 use minicbor::{Decode, Encode};
 
-use crate::evaluate::list;
 use crate::keys;
-use crate::store::{Expect, Store, StoreError, Write};
+use crate::store::{Expect, Store, StoreError, Write, list};
 
 /// Bytes of one part: DynamoDB's items end at 400 KB, keys and names included.
 const PART_BYTES_MAX: usize = 360_000;

@@ -2,7 +2,7 @@
 
 use outflow_core::entity::{Entity, EntityKind};
 use outflow_core::observe::Class;
-use outflow_core::time::WindowId;
+use outflow_core::time::{Timestamp, WindowId};
 
 use crate::store::Key;
 
@@ -14,8 +14,23 @@ pub const UNITED: &str = "+";
 
 /// Partition of the batches of a window and class.
 pub fn batches(window: Option<WindowId>, class: Class) -> String {
-    let letter = if class == Class::Logs { 'l' } else { 't' };
-    format!("w/{:08x}/{letter}", window.map_or(UNTIMED, |w| w.0))
+    format!("w/{:08x}/{}", window.map_or(UNTIMED, |w| w.0), letter_of(class))
+}
+
+fn letter_of(class: Class) -> char {
+    if class == Class::Logs { 'l' } else { 't' }
+}
+
+/// A batch as it arrives in the account: the seconds since 1970 stand first, so that what came since can be listed. Should a
+/// delivery come again it is written again, and united away.
+pub fn arrived(window: Option<WindowId>, class: Class, at: Timestamp, delivery: &[u8; 16]) -> Key {
+    let plain = batch(window, class, delivery);
+    Key::new(plain.partition, format!("{:08x}-{}", at.ms().max(0) / 1000, plain.sort))
+}
+
+/// When a batch with an [`arrived`] key came, in seconds since 1970.
+pub fn arrival_s(key: &Key) -> Option<u32> {
+    key.sort.split_once('-').and_then(|(seconds, _)| u32::from_str_radix(seconds, 16).ok())
 }
 
 /// A batch, by the hash of its observations.
@@ -128,6 +143,19 @@ pub fn head() -> Key {
 /// How far evaluate has come, and when it last said so.
 pub fn heartbeat() -> Key {
     Key::new("meta", "heartbeat")
+}
+
+/// Partition of the marks of batches that came when their window was about to be judged, or later.
+pub const LATE: &str = "late";
+
+/// The mark of a late batch, by the batch's own key.
+pub fn late(window: WindowId, class: Class, batch: &Key) -> Key {
+    Key::new(LATE, format!("{:08x}-{}-{}", window.0, letter_of(class), batch.sort))
+}
+
+/// Reads the window of a [`late`] key.
+pub fn late_window(key: &Key) -> Option<WindowId> {
+    u32::from_str_radix(key.sort.get(..8)?, 16).ok().map(WindowId)
 }
 
 /// Partition of the steps: which window was judged with which batches.

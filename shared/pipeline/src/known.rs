@@ -137,9 +137,16 @@ pub struct Known {
 }
 
 impl Known {
-    /// Adds what is known of an account.
-    pub fn restore(&mut self, id: String, account: Account, baselines: BTreeMap<Entity, Baseline>, open: Vec<Incident>) {
-        self.accounts.insert(id, Judged { baselines, open, ..Judged::new(account) });
+    /// Adds what is known of an account, whose silence was judged up to the window `swept`.
+    pub fn restore(
+        &mut self,
+        id: String,
+        account: Account,
+        swept: WindowId,
+        baselines: BTreeMap<Entity, Baseline>,
+        open: Vec<Incident>,
+    ) {
+        self.accounts.insert(id, Judged { baselines, open, swept, ..Judged::new(account) });
     }
 
     /// Judges one window and learns it: all of it, or what came late.
@@ -228,6 +235,11 @@ impl Known {
     /// Baselines of an account.
     pub fn baselines(&self, account: &str) -> impl Iterator<Item = (&Entity, &Baseline)> {
         self.accounts.get(account).into_iter().flat_map(|j| &j.baselines)
+    }
+
+    /// The window up to which silence was judged in an account.
+    pub fn swept(&self, account: &str) -> WindowId {
+        self.accounts.get(account).map_or(WindowId(0), |j| j.swept)
     }
 
     /// Open incidents of an account.

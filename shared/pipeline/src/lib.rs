@@ -6,6 +6,7 @@
 
 pub mod checkpoint;
 pub mod evaluate;
+pub mod outbox;
 pub mod ingest;
 pub mod keys;
 pub mod known;

@@ -4,6 +4,7 @@
 //! the log, and what it says depends on the records alone, not on files, their order, their names or duplicates. With a
 //! state file it goes on from what was learnt. There is deliberately no printing here: [`Report`] is values.
 
+mod judge;
 mod short;
 
 use std::collections::BTreeSet;
@@ -18,12 +19,12 @@ use outflow_core::incident::Incident;
 use outflow_core::observe::{Actor, Class, What};
 use outflow_core::time::{Timestamp, WINDOWS_PER_DAY, WindowId};
 
-use crate::evaluate::{Evaluator, list};
 use crate::ingest::{Intake, Tally, commit};
 use crate::keys;
 use crate::source;
 use crate::store::embedded::Embedded;
-use crate::store::{COMMIT_WRITES_MAX, Expect, Store, StoreError, Write};
+use crate::store::{COMMIT_WRITES_MAX, Expect, Store, StoreError, Write, list};
+use judge::Evaluator;
 
 /// Rejects and foreign files that are listed; more are counted.
 const LISTED_MAX: usize = 1_000;

@@ -118,3 +118,26 @@ pub trait Store {
     /// Does all of the writes or none. [`StoreError::Conflict`] where an expectation does not hold.
     fn commit(&self, writes: Vec<Write>) -> impl Future<Output = Result<(), StoreError>>;
 }
+
+/// Items of one request for a list.
+const LIST_LIMIT: usize = 1000;
+
+/// All items of a partition.
+pub async fn list<S: Store>(store: &S, partition: &str) -> Result<Vec<(Key, Item)>, StoreError> {
+    list_from(store, partition, "").await
+}
+
+/// All items of a partition whose sort key is `from` or after.
+pub async fn list_from<S: Store>(store: &S, partition: &str, from: &str) -> Result<Vec<(Key, Item)>, StoreError> {
+    let mut all: Vec<(Key, Item)> = Vec::new();
+    loop {
+        // The least key after the last: its own with a zero character.
+        let next = all.last().map_or_else(|| from.to_owned(), |(key, _)| format!("{}\0", key.sort));
+        let page = store.list(partition, &next, LIST_LIMIT).await?;
+        let full = page.len() == LIST_LIMIT;
+        all.extend(page);
+        if !full {
+            return Ok(all);
+        }
+    }
+}

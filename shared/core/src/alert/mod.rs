@@ -8,6 +8,7 @@
 
 mod clean;
 pub mod json;
+pub mod message;
 pub mod ocsf;
 mod say;
 #[cfg(test)]
