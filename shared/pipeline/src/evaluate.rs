@@ -239,7 +239,7 @@ impl<'s, S: Store> Evaluate<'s, S> {
     async fn late(&mut self, now: Timestamp, steps_max: u64) -> Result<(), StoreError> {
         let mut by_window: BTreeMap<WindowId, Vec<Key>> = BTreeMap::new();
         for (key, _) in list(self.store, keys::LATE).await? {
-            let window = keys::late_window(&key).ok_or_else(|| StoreError::Corrupt { key: key.clone() })?;
+            let (window, ..) = keys::late_batch(&key).ok_or_else(|| StoreError::Corrupt { key: key.clone() })?;
             by_window.entry(window).or_default().push(key);
         }
         for (window, marks) in by_window {

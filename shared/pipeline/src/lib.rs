@@ -6,10 +6,11 @@
 
 pub mod checkpoint;
 pub mod evaluate;
-pub mod outbox;
+pub mod head;
 pub mod ingest;
 pub mod keys;
 pub mod known;
+pub mod outbox;
 pub mod replay;
 pub mod source;
 pub mod store;
