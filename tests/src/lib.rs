@@ -8,6 +8,7 @@
 
 pub mod data;
 pub mod forms;
+pub mod trail;
 
 use std::path::{Path, PathBuf};
 

@@ -20,10 +20,11 @@ use crate::limits::SIGHTS_MAX;
 use crate::observe::ChangeKind;
 use crate::time::{WINDOWS_PER_DAY, WindowId};
 
-/// New flows begin to be told on this day of the logs; in the days before they are rare at most.
+/// New flows begin to be told on this day of the logs, data events on this day of theirs; in the days before they are rare
+/// at most.
 const FLOWS_FROM_DAY: f64 = 3.0;
 /// From the second day till then, the rarity within which a flow is told as rare: a third of the digest's. On the first
-/// day everything is new.
+/// day of the logs everything is new.
 const EARLY_RARITY: f64 = 1.0 / 3.0;
 /// Minutes of a window.
 const MINUTES_PER_WINDOW: u32 = 24 * 60 / WINDOWS_PER_DAY;
@@ -125,6 +126,9 @@ impl Account {
             let created = facts.changes.iter().find(|c| c.kind == ChangeKind::Created);
             let role = created.map(|c| c.role.as_str()).or(facts.roles.first().map(String::as_str)).unwrap_or_default();
             let stack = created.map(|c| c.stack.as_str()).filter(|s| !s.is_empty());
+            for flow in facts.flows.iter().filter(|flow| flow.data) {
+                self.arrive_data(window, &flow.service);
+            }
             let flows = &mut self.kind_mut(entity).flows;
             flows.actor(t, &entity.id, entity.name(), role, stack, created.is_some());
             for change in facts.changes.iter().filter(|c| c.kind.is_deployment()) {
@@ -181,7 +185,8 @@ impl Account {
             let outside = flow.target.as_ref().is_some_and(|target| is_outside(target, account));
             let stack = self.stacks.get(&id).cloned();
             let target = Target { id: &id, name: target_name(flow), stack: stack.as_deref(), outside };
-            let budget = Budget { alerts_per_week: judging.config.alerts_per_week() / 2.0 };
+            let since_day = self.seen_since(flow).map_or(0.0, |since| since.day);
+            let budget = Budget { alerts_per_week: judging.config.alerts_per_week() / 2.0, since_day };
             for (n, denied) in [(flow.permitted, false), (flow.denied, true)] {
                 if n == 0 {
                     continue;
@@ -194,7 +199,7 @@ impl Account {
         }
     }
 
-    /// Tells a first sight as loudly as its rarity and the age of the logs allow.
+    /// Tells a first sight as loudly as its rarity, the age of the logs and that of their data events allow.
     fn sight(
         &self,
         judging: &Judging<'_>,
@@ -204,7 +209,8 @@ impl Account {
         out: &mut Judgement,
     ) {
         let days = self.days(judging.window);
-        let early = (1.0..FLOWS_FROM_DAY).contains(&days) && scored.rarity <= EARLY_RARITY;
+        let age = days - self.seen_since(flow).map_or(0.0, |since| since.day);
+        let early = days >= 1.0 && age < FLOWS_FROM_DAY && scored.rarity <= EARLY_RARITY;
         let level = if scored.alert { Level::Alert } else { Level::Rare };
         let told = (scored.digest || scored.alert || early) && !judging.learn_only;
         let first_day = days < 1.0 && !judging.learn_only && out.sights.len() < SIGHTS_MAX;
@@ -230,7 +236,7 @@ impl Account {
             judged: judging.window,
             level,
             years: scored.usual.years_per_event,
-            learnt_days: baseline.learnt_days(judging.window).min(days),
+            learnt_days: baseline.learnt_days(judging.window).min(age),
             span: Some(flow.span.clone()),
             count,
             detail: Detail::NewFlow(detail),
@@ -256,6 +262,8 @@ impl Account {
         }
         let quiet = baseline.advance(judging.window, &self.around(entity, baseline));
         let mut findings = self.tell(judging, entity, baseline, None, quiet);
+        let late = facts.flows.iter().filter_map(|flow| self.seen_since(flow)).map(|since| since.window);
+        baseline.widen(late.max(), judging.window);
         let said = baseline.step(judging.window, facts, &self.around(entity, baseline));
         findings.extend(self.tell(judging, entity, baseline, Some(facts), said));
         findings
@@ -286,7 +294,7 @@ impl Account {
                 let loud = score.slack >= least && is_comparable(entity, baseline, score);
                 let level = if loud { Level::Alert } else { Level::Rare };
                 Finding {
-                    learnt_days: baseline.learnt_days(score.evidence.window).min(days),
+                    learnt_days: baseline.counted_days(score.evidence.window).min(days),
                     ..rate_finding(entity, baseline, facts, score, level, entities)
                 }
             })
@@ -363,7 +371,7 @@ fn rate_finding(entity: &Entity, baseline: &mut Baseline, facts: Option<&Facts>,
         judged: evidence.window,
         level,
         years: months_per_false_alarm(best, level == Level::Rare) / 12.0 / entities.max(1.0),
-        learnt_days: baseline.learnt_days(evidence.window),
+        learnt_days: baseline.counted_days(evidence.window),
         span,
         count: 0,
         detail: Detail::Rate(RateDetail {
@@ -390,7 +398,7 @@ fn silence_finding(entity: &Entity, baseline: &mut Baseline, pause: &Pause, enti
         judged: window,
         level,
         years: months_per_false_alarm(pause.score, level == Level::Rare) / 12.0 / entities.max(1.0),
-        learnt_days: baseline.learnt_days(window),
+        learnt_days: baseline.counted_days(window),
         span: None,
         count: 0,
         detail: Detail::Rate(RateDetail {
@@ -412,6 +420,7 @@ fn is_comparable(entity: &Entity, baseline: &Baseline, score: &Score) -> bool {
     match score.family {
         Family::VolumeUp => baseline.knows_day_of(score.evidence.window) && (!person || baseline.breaks_record()),
         Family::VolumeDown => baseline.knows_day_of(score.evidence.window) && !person,
+        Family::Denials => baseline.knows_denials_at(score.evidence.window),
         _ => true,
     }
 }

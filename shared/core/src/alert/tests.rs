@@ -559,17 +559,17 @@ fn rare_lines() {
     }
     expect![[r#"
         high  author-handler reads bucket statistics-raw
-              14 Oct 2025 17:05 UTC; the first time; once in 3 years; 1 more
+              14 Oct 2025 17:05 UTC; the first time in 21 days; once in 3 years; 1 more
         high  alice was refused DeleteTable on table books
-              14 Oct 2025 17:05 UTC; the first time; once in 3 years
+              14 Oct 2025 17:05 UTC; the first time in 21 days; once in 3 years
         high  author-handler reads secret db-password
-              14 Oct 2025 17:05 UTC; the first time; once in 3 years
+              14 Oct 2025 17:05 UTC; the first time in 21 days; once in 3 years
         medium  author-handler calls function price-refresh
-              14 Oct 2025 17:05 UTC; the first time; once in 5 months
+              14 Oct 2025 17:05 UTC; the first time in 21 days; once in 5 months
         high  author-handler writes to bucket backup-77 of another account
-              14 Oct 2025 17:05 UTC; the first time; once in 3 years
+              14 Oct 2025 17:05 UTC; the first time in 21 days; once in 3 years
         high  alice lists users of the whole account
-              14 Oct 2025 17:05 UTC; the first time; once in 3 years
+              14 Oct 2025 17:05 UTC; the first time in 21 days; once in 3 years
         high  author-handler is called 13 times as often as usual
               14 Oct 2025 17:05 UTC; 2,431 calls, expected 190; once in 3 years
         high  price-refresh has gone quiet
@@ -585,11 +585,11 @@ fn rare_lines() {
         high  author-handler moves 229 times as much data as usual to or from bucket st…
               14 Oct 2025 17:05 UTC; 3.2 GB, expected 14 MB; once in 3 years
         high  author-handler reads bucket statistics-raw
-              14 Oct 2025 17:05 UTC; the first time; once in 3 years; 9 more
+              14 Oct 2025 17:05 UTC; the first time in 21 days; once in 3 years; 9 more
         rare  12 functions of the account went quiet together
               14 Oct 2025 17:05 UTC
         high  evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxx… calls evil HIGH  forgedxxxxx…
-              14 Oct 2025 17:05 UTC; the first time; once in 3 years
+              14 Oct 2025 17:05 UTC; the first time in 21 days; once in 3 years
         high  slack-invitor is throttled 27 times as often as usual
               14 Oct 2025 17:05 UTC; 40 throttled calls, expected 1.5; once in 3 years
     "#]]

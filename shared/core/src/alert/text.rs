@@ -108,7 +108,7 @@ pub fn rare(incident: &Incident, style: &Style) -> String {
             let least = if rate.family == "silence" { "usually" } else { "expected" };
             facts.push(format!("{observed}, {least} {expected}"));
         }
-        Some(Detail::NewFlow(_)) => facts.push("the first time".to_owned()),
+        Some(Detail::NewFlow(_)) => facts.push(format!("the first time in {}", days(lead.map_or(0.0, |f| f.learnt_days)))),
         Some(Detail::Quiet { .. }) | None => {}
     }
     facts.extend(lead.and_then(|f| rarity(f.years)).map(|r| r.trim_start_matches("about ").to_owned()));
