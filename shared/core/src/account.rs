@@ -4,13 +4,17 @@
 //! judged against the account as it stood before that window; then it moves on. Functions and other principals have
 //! numbers of their own. There is deliberately no store here: the caller lends the baselines of the entities concerned.
 
+mod flows;
 mod judge;
+mod unanswered;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use minicbor::{Decode, Encode};
 
 pub use judge::{Judgement, Judging};
+
+use unanswered::{Key, Unanswered};
 
 use crate::detect::new_flow;
 use crate::detect::rate::Peers;
@@ -64,6 +68,9 @@ struct Since {
 struct Kind {
     flows: new_flow::Account,
     peers: Peers,
+    unanswered: Unanswered,
+    /// Of those, the ones that are learnt at the end of this window.
+    aged: Vec<Key>,
 }
 
 /// The stored form, format 1.
@@ -95,6 +102,8 @@ struct Stored {
     log_gaps: Vec<[u32; 2]>,
     #[n(12)]
     data_since: Option<BTreeMap<String, (u32, f64)>>,
+    #[n(13)]
+    unanswered: Option<[Unanswered; 2]>,
 }
 
 impl Account {
@@ -243,6 +252,7 @@ impl Account {
             logs_last: self.logs_last.map(|w| w.0),
             log_gaps: self.log_gaps.iter().map(|g| [g.0.0, g.1.0]).collect(),
             data_since: Some(self.data_since.iter().map(|(service, since)| (service.clone(), (since.window.0, since.day))).collect()),
+            unanswered: Some([self.functions.unanswered.clone(), self.principals.unanswered.clone()]),
         };
         // Encoding into memory can't fail.
         minicbor::to_vec(stored).unwrap_or_default()
@@ -254,13 +264,16 @@ impl Account {
         if s.format != 1 {
             return None;
         }
-        let kind =
-            |flows: &[u8], peers: &[u8]| Some(Kind { flows: new_flow::Account::decode(flows).ok()?, peers: Peers::decode(peers).ok()? });
+        let kind = |flows: &[u8], peers: &[u8], unanswered| {
+            let (flows, peers) = (new_flow::Account::decode(flows).ok()?, Peers::decode(peers).ok()?);
+            Some(Kind { flows, peers, unanswered, aged: Vec::new() })
+        };
+        let [of_functions, of_principals] = s.unanswered.unwrap_or_default();
         Some(Account {
             first: WindowId(s.windows[0]),
             last: WindowId(s.windows[1]),
-            functions: kind(&s.function_flows, &s.function_peers)?,
-            principals: kind(&s.principal_flows, &s.principal_peers)?,
+            functions: kind(&s.function_flows, &s.function_peers, of_functions)?,
+            principals: kind(&s.principal_flows, &s.principal_peers, of_principals)?,
             stacks: s.stacks,
             low: s.low,
             skipped: s.skipped,

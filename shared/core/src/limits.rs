@@ -38,6 +38,10 @@ pub const STACKS_MAX: usize = 100_000;
 /// Services whose data events have a beginning of their own: CloudTrail knows some 70 types of resources, of fewer services.
 pub const DATA_SERVICES_MAX: usize = 128;
 
+/// Alerted flows of an account and kind of entity that are told again: years of them at the budget. The one told longest ago
+/// gives way.
+pub const UNANSWERED_MAX: usize = 10_000;
+
 /// Gaps of an account's feeds that are remembered: a folder of logs has a few.
 pub const GAPS_MAX: usize = 64;
 

@@ -194,6 +194,11 @@ impl Account {
         self.score(day(t_days), place, verb, target, denied, budget)
     }
 
+    /// What a flow that was seen before, and that waits for a verdict, is compared with now.
+    pub fn rescore(&self, t_days: f64, actor: &str, verb: Verb, target: &Target, denied: bool, budget: &Budget) -> Option<Scored> {
+        self.score(day(t_days), self.actors.get(actor).copied()?, verb, target, denied, budget)
+    }
+
     fn was_denied(&self, actor: u32, verb: Verb, target: u32) -> bool {
         self.state.actors.get(actor as usize).and_then(|a| a.targets.get(&target)).is_some_and(|u| u.denied & verb.bit() != 0)
     }
