@@ -8,6 +8,7 @@
 
 pub mod data;
 pub mod forms;
+pub mod trail;
 
 use std::path::{Path, PathBuf};
 
@@ -20,7 +21,8 @@ use outflow_pipeline::store::embedded::Embedded;
 use serde_json::Value;
 
 /// Nobody watches.
-struct Unwatched;
+#[derive(Debug)]
+pub struct Unwatched;
 
 impl Progress for Unwatched {
     fn read(&mut self, _: usize, _: usize) {}

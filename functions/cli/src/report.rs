@@ -22,6 +22,8 @@ const RARE_MAX: usize = 20;
 const LISTED_MAX: usize = 10;
 /// Columns of a path or name in a line.
 const NAME_MAX: usize = 56;
+/// Days from which new flows can be incidents, and of data events from their own first one.
+const FLOWS_FROM_DAYS: i64 = 3;
 /// Days from which rates can be incidents: three daily maxima after the second day.
 const RATES_FROM_DAYS: i64 = 5;
 
@@ -119,9 +121,15 @@ fn judged(out: &mut impl Write, said: &Report) -> io::Result<()> {
     for span in said.accounts.iter().take(LISTED_MAX) {
         let account =
             if span.account.is_empty() { "logs without account".to_owned() } else { format!("account {}", clean(&span.account, 20)) };
-        let from = |days: i64| span.first.plus_ms(days * 86_400_000);
+        let days = |days: i64| days * 86_400_000;
         let when = |at: Timestamp| if at > span.last { "not yet".to_owned() } else { format!("from {}", &at.to_rfc3339()[..10]) };
-        writeln!(out, "Judged   {account}: new flows {}, rates {}", when(from(3)), when(from(RATES_FROM_DAYS)))?;
+        let from = |first: i64| when(span.first.plus_ms(days(first)));
+        writeln!(out, "Judged   {account}: new flows {}, rates {}", from(FLOWS_FROM_DAYS), from(RATES_FROM_DAYS))?;
+        for (service, first) in span.late_data.iter().take(LISTED_MAX) {
+            let (service, day) = (clean(service, 20), &first.to_rfc3339()[..10]);
+            let from = when(first.plus_ms(days(FLOWS_FROM_DAYS)));
+            writeln!(out, "         data events of {service} begin {day}: their new flows {from}")?;
+        }
         for (from, to) in span.gaps.iter().take(LISTED_MAX) {
             writeln!(out, "         no record at all {} to {}: not judged", &from.to_rfc3339()[..16], &to.to_rfc3339()[..16])?;
         }

@@ -4,7 +4,9 @@
 //! judged against the account as it stood before that window; then it moves on. Functions and other principals have
 //! numbers of their own. There is deliberately no store here: the caller lends the baselines of the entities concerned.
 
+mod flows;
 mod judge;
+mod unanswered;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,10 +14,13 @@ use minicbor::{Decode, Encode};
 
 pub use judge::{Judgement, Judging};
 
+use unanswered::{Key, Unanswered};
+
 use crate::detect::new_flow;
 use crate::detect::rate::Peers;
 use crate::entity::{Entity, EntityKind};
-use crate::limits::{GAPS_MAX, STACKS_MAX};
+use crate::facts::FlowFact;
+use crate::limits::{DATA_SERVICES_MAX, GAPS_MAX, STACKS_MAX};
 use crate::time::{WINDOWS_PER_DAY, WindowId};
 
 /// Windows without a single record of the account after which its feeds count as missing, not its functions as silent: two
@@ -45,6 +50,17 @@ pub struct Account {
     /// as logs are there, whatever the trail tells.
     logs_last: Option<WindowId>,
     log_gaps: Vec<(WindowId, WindowId)>,
+    /// Since when data events of each service are there: they are switched on by themselves, often weeks after the trail, and
+    /// what they show first is not new but newly seen.
+    data_since: BTreeMap<String, Since>,
+}
+
+/// A beginning within the logs of an account.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Since {
+    window: WindowId,
+    /// Days of logs before it, without the gaps.
+    day: f64,
 }
 
 /// What entities of one kind share.
@@ -52,6 +68,9 @@ pub struct Account {
 struct Kind {
     flows: new_flow::Account,
     peers: Peers,
+    unanswered: Unanswered,
+    /// Of those, the ones that are learnt at the end of this window.
+    aged: Vec<Key>,
 }
 
 /// The stored form, format 1.
@@ -81,6 +100,10 @@ struct Stored {
     logs_last: Option<u32>,
     #[n(11)]
     log_gaps: Vec<[u32; 2]>,
+    #[n(12)]
+    data_since: Option<BTreeMap<String, (u32, f64)>>,
+    #[n(13)]
+    unanswered: Option<[Unanswered; 2]>,
 }
 
 impl Account {
@@ -97,6 +120,7 @@ impl Account {
             skipped: 0,
             logs_last: None,
             log_gaps: Vec::new(),
+            data_since: BTreeMap::new(),
         }
     }
 
@@ -161,6 +185,26 @@ impl Account {
         WindowId(self.logs_last.map_or(0, |last| last.0.saturating_add(1)))
     }
 
+    /// Data events of a service are there in a window. Those of the first day were there from the beginning.
+    fn arrive_data(&mut self, window: WindowId, service: &str) {
+        let day = Some(self.days(window)).filter(|day| *day >= 1.0).unwrap_or(0.0);
+        let known = self.data_since.get(service);
+        if known.is_some_and(|since| since.window <= window) || (known.is_none() && self.data_since.len() >= DATA_SERVICES_MAX) {
+            return;
+        }
+        self.data_since.insert(service.to_owned(), Since { window, day });
+    }
+
+    /// Since when flows like this one are seen at all; nothing where that is since the account's beginning.
+    fn seen_since(&self, flow: &FlowFact) -> Option<Since> {
+        self.data_since.get(&flow.service).filter(|since| flow.data && since.day > 0.0).copied()
+    }
+
+    /// Services whose data events began after the account's first day, each with its first window.
+    pub fn late_data(&self) -> impl Iterator<Item = (&str, WindowId)> {
+        self.data_since.iter().filter(|(_, since)| since.day > 0.0).map(|(service, since)| (service.as_str(), since.window))
+    }
+
     /// A window with a record of the account begins to be judged.
     fn arrive(&mut self, window: WindowId) {
         let gap = self.quiet_until(window);
@@ -207,6 +251,8 @@ impl Account {
             gaps: self.gaps.iter().map(|g| [g.0.0, g.1.0]).collect(),
             logs_last: self.logs_last.map(|w| w.0),
             log_gaps: self.log_gaps.iter().map(|g| [g.0.0, g.1.0]).collect(),
+            data_since: Some(self.data_since.iter().map(|(service, since)| (service.clone(), (since.window.0, since.day))).collect()),
+            unanswered: Some([self.functions.unanswered.clone(), self.principals.unanswered.clone()]),
         };
         // Encoding into memory can't fail.
         minicbor::to_vec(stored).unwrap_or_default()
@@ -218,19 +264,23 @@ impl Account {
         if s.format != 1 {
             return None;
         }
-        let kind =
-            |flows: &[u8], peers: &[u8]| Some(Kind { flows: new_flow::Account::decode(flows).ok()?, peers: Peers::decode(peers).ok()? });
+        let kind = |flows: &[u8], peers: &[u8], unanswered| {
+            let (flows, peers) = (new_flow::Account::decode(flows).ok()?, Peers::decode(peers).ok()?);
+            Some(Kind { flows, peers, unanswered, aged: Vec::new() })
+        };
+        let [of_functions, of_principals] = s.unanswered.unwrap_or_default();
         Some(Account {
             first: WindowId(s.windows[0]),
             last: WindowId(s.windows[1]),
-            functions: kind(&s.function_flows, &s.function_peers)?,
-            principals: kind(&s.principal_flows, &s.principal_peers)?,
+            functions: kind(&s.function_flows, &s.function_peers, of_functions)?,
+            principals: kind(&s.principal_flows, &s.principal_peers, of_principals)?,
             stacks: s.stacks,
             low: s.low,
             skipped: s.skipped,
             gaps: s.gaps.into_iter().map(|[from, to]| (WindowId(from), WindowId(to))).collect(),
             logs_last: s.logs_last.map(WindowId),
             log_gaps: s.log_gaps.into_iter().map(|[from, to]| (WindowId(from), WindowId(to))).collect(),
+            data_since: s.data_since.unwrap_or_default().into_iter().map(|(k, (w, day))| (k, Since { window: WindowId(w), day })).collect(),
         })
     }
 }

@@ -31,6 +31,8 @@ const HALF_HOUR_FADE: f64 = 0.846_481_724_890_614_1;
 const RECORD_FADE: f64 = 0.98;
 /// Windows without a report after which the log of a function that goes on acting counts as missing: two days.
 const REPORTS_GONE: u32 = 2 * WINDOWS_PER_DAY;
+/// Windows for which refusals are learnt, after kinds of flows came in sight that were not seen before: a week, as for flows.
+const DENIALS_FROM: u32 = 7 * WINDOWS_PER_DAY;
 /// An entity that was not seen for so long is not missed any more.
 const WATCHED_DAYS: u32 = 35;
 
@@ -84,6 +86,10 @@ pub struct Baseline {
     peaks: Peaks,
     busiest: Busiest,
     reported: WindowId,
+    /// Its calls are counted as they are now since this window.
+    counted: WindowId,
+    /// The latest beginning of data events among its flows, or its first window: refusals were not all seen before.
+    widened: WindowId,
 }
 
 /// The most calls in half an hour.
@@ -169,6 +175,9 @@ struct Stored {
     busiest: Busiest,
     #[n(12)]
     reported: u32,
+    /// Windows: its calls are counted so since, its flows were widened last.
+    #[n(13)]
+    since: Option<[u32; 2]>,
 }
 
 /// What a baseline is judged with beside its own facts.
@@ -218,6 +227,8 @@ impl Baseline {
             peaks: Peaks { day: first.day(), ..Peaks::default() },
             busiest: Busiest::default(),
             reported: first,
+            counted: first,
+            widened: first,
         }
     }
 
@@ -231,9 +242,14 @@ impl Baseline {
         f64::from(now.0.saturating_sub(self.first.0)) / f64::from(WINDOWS_PER_DAY)
     }
 
-    /// It had an ungated low score in the last six hours.
+    /// Days since its calls are counted as they are now.
+    pub fn counted_days(&self, now: WindowId) -> f64 {
+        f64::from(now.0.saturating_sub(self.counted.0)) / f64::from(WINDOWS_PER_DAY)
+    }
+
+    /// It had an ungated low score in the last six hours, and a day to learn what is low.
     pub fn is_low(&self) -> bool {
-        self.low
+        self.low && self.next.0.saturating_sub(self.counted.0) >= WINDOWS_PER_DAY
     }
 
     /// Whether its silence could be told, so that windows without it must be judged as they pass.
@@ -262,8 +278,31 @@ impl Baseline {
     /// nothing of such days, and a volume that is unlike the other kind's says nothing.
     pub fn knows_day_of(&self, window: WindowId) -> bool {
         let is_weekend = |day: u32| WindowId(day * WINDOWS_PER_DAY).slot_of_week() >= WEEKDAY_WINDOWS;
-        let first_whole = self.first.0.div_ceil(WINDOWS_PER_DAY);
+        let first_whole = self.counted.0.div_ceil(WINDOWS_PER_DAY);
         (first_whole..window.day()).rev().take(7).any(|day| is_weekend(day) == is_weekend(window.day()))
+    }
+
+    /// Whether the refusals of all its flows have been seen for long enough to say what is usual.
+    pub fn knows_denials_at(&self, window: WindowId) -> bool {
+        self.widened == self.first || window.0.saturating_sub(self.widened.0) >= DENIALS_FROM
+    }
+
+    /// Some of its flows are seen only since a window (data events that were switched on then): where calls are counted by
+    /// flows, what was learnt before says nothing of what is seen now, and learning begins anew.
+    pub fn widen(&mut self, since: Option<WindowId>, window: WindowId) {
+        let Some(since) = since.filter(|since| *since > self.widened) else { return };
+        self.widened = since;
+        if self.calls == Calls::Flows {
+            self.learn_anew(window);
+        }
+    }
+
+    fn learn_anew(&mut self, window: WindowId) {
+        self.rates = Rates::new(window);
+        self.tracked.fill(None);
+        self.silence = Silence::default();
+        self.peaks = Peaks { day: window.day(), ..Peaks::default() };
+        self.counted = window;
     }
 
     /// Judges and learns the windows before `to` in which the entity was not seen.
@@ -347,10 +386,7 @@ impl Baseline {
         };
         if source > self.calls || is_gone {
             if self.calls_total > 0.0 {
-                self.rates = Rates::new(window);
-                self.tracked.fill(None);
-                self.silence = Silence::default();
-                self.peaks = Peaks { day: window.day(), ..Peaks::default() };
+                self.learn_anew(window);
             }
             self.calls = source;
         }
@@ -460,6 +496,7 @@ impl Baseline {
             peaks: self.peaks.clone(),
             busiest: self.busiest.clone(),
             reported: self.reported.0,
+            since: Some([self.counted.0, self.widened.0]),
         };
         // Encoding into memory can't fail.
         minicbor::to_vec(stored).unwrap_or_default()
@@ -472,6 +509,7 @@ impl Baseline {
         if s.format != 1 || s.tracked.len() != FLOWS_MAX || first > seen || seen > next {
             return None;
         }
+        let [counted, widened] = s.since.unwrap_or([first.0; 2]);
         Some(Baseline {
             first,
             next,
@@ -488,6 +526,8 @@ impl Baseline {
             peaks: s.peaks,
             busiest: s.busiest,
             reported: WindowId(s.reported),
+            counted: WindowId(counted),
+            widened: WindowId(widened),
         })
     }
 }

@@ -58,6 +58,8 @@ pub struct FlowFact {
     pub permitted: u64,
     /// Calls that were refused.
     pub denied: u64,
+    /// A trail has such events only since they were switched on.
+    pub data: bool,
     /// Bytes moved.
     pub bytes: f64,
     /// When.
@@ -131,6 +133,7 @@ impl Facts {
             if same {
                 flow.permitted += other.permitted;
                 flow.denied += other.denied;
+                flow.data |= other.data;
                 flow.bytes += other.bytes;
                 flow.span.join(&other.span);
             }
@@ -231,8 +234,8 @@ fn fold_one(window: WindowId, folded: &Folded, (entity, id): (Entity, &str), acc
         What::Failure => facts.failures += n,
         What::Throttle => facts.throttles += n,
         What::Line { .. } => facts.lines += n,
-        What::Flow { service, action, target, outcome } => {
-            flow(facts, folded, (service, action, target.as_ref().map(|t| t.as_seen_from(id)), *outcome), span)
+        What::Flow { service, action, target, outcome, data } => {
+            flow(facts, folded, (service, action, target.as_ref().map(|t| t.as_seen_from(id)), *outcome, *data), span)
         }
         What::Binding { role } => facts.roles.push(role.clone().into_owned()),
         What::Seen | What::Dropped | What::Change { .. } => {}
@@ -266,7 +269,7 @@ fn durations(facts: &mut Facts, folded: &Folded, memory_mb: f64) {
 fn flow(
     facts: &mut Facts,
     folded: &Folded,
-    (service, action, target, outcome): (&str, &str, Option<Target<'static>>, Outcome),
+    (service, action, target, outcome, data): (&str, &str, Option<Target<'static>>, Outcome, bool),
     span: Span,
 ) {
     let denied = if outcome == Outcome::Denied { folded.count() } else { 0 };
@@ -279,6 +282,7 @@ fn flow(
         target,
         permitted,
         denied,
+        data,
         bytes,
         span,
     });
@@ -309,7 +313,7 @@ mod tests {
                     class: Class::Trail,
                     account: "1".into(),
                     actor: Actor::Session { role: "arn:aws:iam::1:role/r".into(), session: if n < 3 { "a".into() } else { "b".into() } },
-                    what: What::Flow { service: "dynamodb".into(), action: "Query".into(), target: Some(target), outcome },
+                    what: What::Flow { service: "dynamodb".into(), action: "Query".into(), target: Some(target), outcome, data: true },
                 },
                 time: Timestamp::from_ms(1_700_000_000_000 + n as i64),
                 identity: Identity { id: &n.to_le_bytes(), ordinal: 0, scope: b"", primary: true },

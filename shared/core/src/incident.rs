@@ -160,7 +160,7 @@ impl Incident {
         self.opened = self.opened.min(finding.window);
         self.updated = self.updated.max(finding.judged);
         self.joined = self.joined.max(finding.judged);
-        let same = self.findings.iter().position(|f| f.entity == finding.entity && f.subject == finding.subject);
+        let same = self.findings.iter().position(|f| is_same(f, &finding));
         if let Some(known) = same.and_then(|i| self.findings.get_mut(i)) {
             merge(known, finding);
         } else if self.findings.len() >= FINDINGS_PER_INCIDENT_MAX {
@@ -169,6 +169,11 @@ impl Incident {
             self.findings.push(finding);
         }
     }
+}
+
+/// The same subject of the same entity.
+fn is_same(a: &Finding, b: &Finding) -> bool {
+    a.entity == b.entity && a.subject == b.subject
 }
 
 /// New flows say what happened, rates how much of it.
@@ -190,6 +195,7 @@ fn merge(known: &mut Finding, again: Finding) {
         (a, b) => a.or(b),
     };
     let count = known.count.saturating_add(again.count);
+    let told = again.again();
     // A silence that lasts is told by its length, even where its ring has begun to learn it.
     let longer = matches!(&again.detail, Detail::Rate(rate) if rate.family == "silence");
     let louder = again.level > known.level || (again.level == known.level && (again.years > known.years || longer));
@@ -208,6 +214,9 @@ fn merge(known: &mut Finding, again: Finding) {
         }
     }
     (known.span, known.count) = (span, count);
+    if let (Detail::NewFlow(flow), Some(times)) = (&mut known.detail, told) {
+        flow.again = Some(times);
+    }
 }
 
 fn expected(finding: &Finding) -> Option<f64> {
@@ -236,7 +245,9 @@ pub fn join(open: &mut Vec<Incident>, account: &str, config: &Config, said: Judg
             said.links.iter().any(|(a, b)| (*a == finding.entity && about(b)) || (*b == finding.entity && about(a)))
         };
         let same = open.iter().position(|i| close(i) && i.findings.iter().any(|f| f.entity == finding.entity));
-        match same.or_else(|| open.iter().position(|i| close(i) && linked(i))) {
+        // What is told again goes to its own incident, where that is still open, however long ago it was told.
+        let own = open.iter().position(|i| finding.again().is_some() && i.findings.iter().any(|f| is_same(f, &finding)));
+        match own.or(same).or_else(|| open.iter().position(|i| close(i) && linked(i))) {
             Some(i) => {
                 if let Some(incident) = open.get_mut(i) {
                     incident.add(finding);
@@ -260,7 +271,8 @@ pub fn join(open: &mut Vec<Incident>, account: &str, config: &Config, said: Judg
             if incident.level() != Level::Alert {
                 continue;
             }
-            let goes_on = |f: &&mut Finding| f.subject == subject && f.entity == entity;
+            let is_usual = |f: &Finding| f.again().is_some_and(|again| again.last);
+            let goes_on = |f: &&mut Finding| f.subject == subject && f.entity == entity && !is_usual(f);
             if let Some(finding) = incident.findings.iter_mut().find(goes_on) {
                 finding.count = finding.count.saturating_add(count);
                 incident.updated = incident.updated.max(span.last.at.window());

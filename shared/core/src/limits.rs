@@ -35,6 +35,13 @@ pub const SIGHTS_MAX: usize = 256;
 /// Resources whose stack tag is remembered: as many as an account of 10,000 functions has.
 pub const STACKS_MAX: usize = 100_000;
 
+/// Services whose data events have a beginning of their own: CloudTrail knows some 70 types of resources, of fewer services.
+pub const DATA_SERVICES_MAX: usize = 128;
+
+/// Alerted flows of an account and kind of entity that are told again: years of them at the budget. The one told longest ago
+/// gives way.
+pub const UNANSWERED_MAX: usize = 10_000;
+
 /// Gaps of an account's feeds that are remembered: a folder of logs has a few.
 pub const GAPS_MAX: usize = 64;
 

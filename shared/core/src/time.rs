@@ -4,6 +4,7 @@
 //! window. RFC 3339 is read by hand, because every record carries one and its layout is fixed. There is deliberately no
 //! `now`: time is an argument.
 
+use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 /// Milliseconds of one window: five minutes.
@@ -21,8 +22,9 @@ const LATEST_MS: i64 = 4_102_444_800_000;
 pub struct Timestamp(i64);
 
 /// The number of a five-minute window: milliseconds since 1970 divided by [`WINDOW_MS`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct WindowId(pub u32);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Encode, Decode)]
+#[cbor(transparent)]
+pub struct WindowId(#[n(0)] pub u32);
 
 impl Timestamp {
     /// An instant between 2013 and 2100, or nothing: other times can't be of an AWS record.

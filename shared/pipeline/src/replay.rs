@@ -134,6 +134,8 @@ pub struct AccountSpan {
     pub last: Timestamp,
     /// Runs without any record.
     pub gaps: Vec<(Timestamp, Timestamp)>,
+    /// Services whose data events begin after the first day, and when.
+    pub late_data: Vec<(String, Timestamp)>,
 }
 
 /// Why a replay could not be done.
@@ -398,6 +400,7 @@ fn report(reading: Reading, evaluator: Evaluator<'_, Embedded>, alone: bool) -> 
         first: account.first().start(),
         last: account.last().end(),
         gaps: account.gaps().iter().map(|(from, to)| (from.start(), to.start())).collect(),
+        late_data: account.late_data().map(|(service, from)| (service.to_owned(), from.start())).collect(),
     });
     report.accounts = spans.collect();
     let is_short = |span: &&AccountSpan| alone && span.last.ms() - span.first.ms() < DAY_MS;

@@ -9,22 +9,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Account;
 use crate::baseline::{Baseline, Said, Surroundings};
 use crate::config::Config;
-use crate::detect::new_flow::{Budget, Scored, Target};
 use crate::detect::rate::{Family, Score, months_per_false_alarm, threshold};
 use crate::detect::silence::Pause;
-use crate::detect::{Detail, Finding, FlowDetail, Level, RateDetail};
+use crate::detect::{Detail, Finding, Level, RateDetail};
 use crate::directory::Directory;
 use crate::entity::{Entity, EntityKind};
-use crate::facts::{AccountFacts, ChangeFact, Facts, FlowFact, Span, is_outside};
-use crate::limits::SIGHTS_MAX;
+use crate::facts::{AccountFacts, ChangeFact, Facts, FlowFact, Span};
 use crate::observe::ChangeKind;
 use crate::time::{WINDOWS_PER_DAY, WindowId};
 
-/// New flows begin to be told on this day of the logs; in the days before they are rare at most.
-const FLOWS_FROM_DAY: f64 = 3.0;
-/// From the second day till then, the rarity within which a flow is told as rare: a third of the digest's. On the first
-/// day everything is new.
-const EARLY_RARITY: f64 = 1.0 / 3.0;
 /// Minutes of a window.
 const MINUTES_PER_WINDOW: u32 = 24 * 60 / WINDOWS_PER_DAY;
 /// Functions that must be quiet together before the account's line says so.
@@ -81,6 +74,7 @@ impl Account {
         }
         for kind in [&mut self.functions, &mut self.principals] {
             kind.flows.close_window(judging.learn_only);
+            kind.age_out();
         }
         self.end_window(judging, &mut out);
         out
@@ -125,6 +119,9 @@ impl Account {
             let created = facts.changes.iter().find(|c| c.kind == ChangeKind::Created);
             let role = created.map(|c| c.role.as_str()).or(facts.roles.first().map(String::as_str)).unwrap_or_default();
             let stack = created.map(|c| c.stack.as_str()).filter(|s| !s.is_empty());
+            for flow in facts.flows.iter().filter(|flow| flow.data) {
+                self.arrive_data(window, &flow.service);
+            }
             let flows = &mut self.kind_mut(entity).flows;
             flows.actor(t, &entity.id, entity.name(), role, stack, created.is_some());
             for change in facts.changes.iter().filter(|c| c.kind.is_deployment()) {
@@ -166,85 +163,6 @@ impl Account {
         }
     }
 
-    /// Scores the flows of one entity; what it has done before is only counted on.
-    fn flows(&mut self, judging: &Judging<'_>, entity: &Entity, facts: &Facts, baseline: &mut Baseline, out: &mut Judgement) {
-        let t = self.days(judging.window);
-        let account = entity.account().unwrap_or_default();
-        let goes_on = judging.alerted.contains(entity);
-        for flow in &facts.flows {
-            let id = flow.target_id();
-            let again = |n, denied| goes_on.then(|| (entity.clone(), flow_subject(flow, denied), n, flow.span.clone()));
-            if self.kind(entity).flows.is_known(&entity.id, flow.verb, &id) {
-                out.again.extend(again(flow.permitted + flow.denied, false));
-                continue;
-            }
-            let outside = flow.target.as_ref().is_some_and(|target| is_outside(target, account));
-            let stack = self.stacks.get(&id).cloned();
-            let target = Target { id: &id, name: target_name(flow), stack: stack.as_deref(), outside };
-            let budget = Budget { alerts_per_week: judging.config.alerts_per_week() / 2.0 };
-            for (n, denied) in [(flow.permitted, false), (flow.denied, true)] {
-                if n == 0 {
-                    continue;
-                }
-                match self.kind_mut(entity).flows.flow(t, &entity.id, flow.verb, &target, denied, &budget) {
-                    Some(scored) => self.sight(judging, (entity, baseline), (flow, n, denied, outside), &scored, out),
-                    None => out.again.extend(again(n, denied)),
-                }
-            }
-        }
-    }
-
-    /// Tells a first sight as loudly as its rarity and the age of the logs allow.
-    fn sight(
-        &self,
-        judging: &Judging<'_>,
-        (entity, baseline): (&Entity, &mut Baseline),
-        (flow, count, denied, outside): (&FlowFact, u64, bool, bool),
-        scored: &Scored,
-        out: &mut Judgement,
-    ) {
-        let days = self.days(judging.window);
-        let early = (1.0..FLOWS_FROM_DAY).contains(&days) && scored.rarity <= EARLY_RARITY;
-        let level = if scored.alert { Level::Alert } else { Level::Rare };
-        let told = (scored.digest || scored.alert || early) && !judging.learn_only;
-        let first_day = days < 1.0 && !judging.learn_only && out.sights.len() < SIGHTS_MAX;
-        if !told && !first_day {
-            return;
-        }
-        let known_for = |users: &[(String, f64)]| users.iter().map(|(id, since)| (id.clone(), *since)).collect();
-        let detail = FlowDetail {
-            service: flow.service.clone(),
-            action: flow.action.clone(),
-            target: flow.target_id(),
-            denied,
-            outside,
-            relation: scored.relation.code().to_owned(),
-            usual: (scored.usual.targets.clone(), scored.usual.targets_known as u64),
-            users: (known_for(&scored.usual.users), u64::from(scored.usual.users_known)),
-            score: scored.score,
-        };
-        let finding = Finding {
-            entity: entity.clone(),
-            subject: flow_subject(flow, denied),
-            window: judging.window,
-            judged: judging.window,
-            level,
-            years: scored.usual.years_per_event,
-            learnt_days: baseline.learnt_days(judging.window).min(days),
-            span: Some(flow.span.clone()),
-            count,
-            detail: Detail::NewFlow(detail),
-            before: baseline.changes_before(flow.span.first.at),
-            hours: baseline.hours(judging.window),
-        };
-        if first_day {
-            out.sights.push(finding.clone());
-        }
-        if told {
-            out.findings.push(finding);
-        }
-    }
-
     /// Judges an entity's windows up to and with this one. Sources and services have no rates.
     fn rates(&mut self, judging: &Judging<'_>, entity: &Entity, facts: &Facts, baseline: &mut Baseline) -> Vec<Finding> {
         if !matches!(entity.kind, EntityKind::Function | EntityKind::Principal) {
@@ -256,6 +174,8 @@ impl Account {
         }
         let quiet = baseline.advance(judging.window, &self.around(entity, baseline));
         let mut findings = self.tell(judging, entity, baseline, None, quiet);
+        let late = facts.flows.iter().filter_map(|flow| self.seen_since(flow)).map(|since| since.window);
+        baseline.widen(late.max(), judging.window);
         let said = baseline.step(judging.window, facts, &self.around(entity, baseline));
         findings.extend(self.tell(judging, entity, baseline, Some(facts), said));
         findings
@@ -286,7 +206,7 @@ impl Account {
                 let loud = score.slack >= least && is_comparable(entity, baseline, score);
                 let level = if loud { Level::Alert } else { Level::Rare };
                 Finding {
-                    learnt_days: baseline.learnt_days(score.evidence.window).min(days),
+                    learnt_days: baseline.counted_days(score.evidence.window).min(days),
                     ..rate_finding(entity, baseline, facts, score, level, entities)
                 }
             })
@@ -319,13 +239,7 @@ impl Account {
     }
 }
 
-/// `flow s3:GetObject bucket statistics-raw`.
-fn flow_subject(flow: &FlowFact, denied: bool) -> String {
-    let denied = if denied { " denied" } else { "" };
-    format!("flow {}:{} {}{denied}", flow.service, flow.action, flow.target_id())
-}
-
-fn target_name(flow: &FlowFact) -> &str {
+pub(super) fn target_name(flow: &FlowFact) -> &str {
     flow.target.as_ref().map_or(flow.service.as_str(), |target| &target.name)
 }
 
@@ -363,7 +277,7 @@ fn rate_finding(entity: &Entity, baseline: &mut Baseline, facts: Option<&Facts>,
         judged: evidence.window,
         level,
         years: months_per_false_alarm(best, level == Level::Rare) / 12.0 / entities.max(1.0),
-        learnt_days: baseline.learnt_days(evidence.window),
+        learnt_days: baseline.counted_days(evidence.window),
         span,
         count: 0,
         detail: Detail::Rate(RateDetail {
@@ -390,7 +304,7 @@ fn silence_finding(entity: &Entity, baseline: &mut Baseline, pause: &Pause, enti
         judged: window,
         level,
         years: months_per_false_alarm(pause.score, level == Level::Rare) / 12.0 / entities.max(1.0),
-        learnt_days: baseline.learnt_days(window),
+        learnt_days: baseline.counted_days(window),
         span: None,
         count: 0,
         detail: Detail::Rate(RateDetail {
@@ -412,6 +326,7 @@ fn is_comparable(entity: &Entity, baseline: &Baseline, score: &Score) -> bool {
     match score.family {
         Family::VolumeUp => baseline.knows_day_of(score.evidence.window) && (!person || baseline.breaks_record()),
         Family::VolumeDown => baseline.knows_day_of(score.evidence.window) && !person,
+        Family::Denials => baseline.knows_denials_at(score.evidence.window),
         _ => true,
     }
 }

@@ -79,6 +79,8 @@ enum Numbers {
         users: Vec<User>,
         users_count: u64,
         score: f64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        again: Option<Told>,
     },
     Rate {
         family: String,
@@ -91,6 +93,14 @@ enum Numbers {
     Quiet {
         functions: u64,
     },
+}
+
+/// It was told before and not answered.
+#[derive(Serialize)]
+struct Told {
+    first: String,
+    times: u32,
+    usual_from_now: bool,
 }
 
 #[derive(Serialize)]
@@ -184,6 +194,7 @@ fn numbers(detail: &Detail) -> Numbers {
             users: flow.users.0.iter().map(|(id, since)| User { id: plain(id), since_day: *since }).collect(),
             users_count: flow.users.1,
             score: flow.score,
+            again: flow.again.map(|a| Told { first: a.first.to_rfc3339(), times: a.times, usual_from_now: a.last }),
         },
         Detail::Rate(rate) => Numbers::Rate {
             family: plain(&rate.family),

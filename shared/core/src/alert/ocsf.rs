@@ -328,7 +328,10 @@ fn describe(incident: &Incident) -> String {
     let Some(lead) = incident.lead() else { return String::new() };
     let tell = |f: &Finding| match &f.detail {
         Detail::Rate(rate) => format!("{} ({}).", say::sentence(f), text::measured(rate)),
-        Detail::NewFlow(flow) => format!("{} ({}:{}).", say::sentence(f), say::name(&flow.service), say::name(&flow.action)),
+        Detail::NewFlow(flow) => {
+            let told = flow.again.map_or_else(String::new, |again| format!(" Told {}.", say::again(&again)));
+            format!("{} ({}:{}).{told}", say::sentence(f), say::name(&flow.service), say::name(&flow.action))
+        }
         Detail::Quiet { .. } => format!("{}.", say::sentence(f)),
     };
     let others = incident.findings.iter().filter(|f| !(f.entity == lead.entity && f.subject == lead.subject));

@@ -5,11 +5,11 @@
 //! cut by itself, so that a long one can't push the verb out of sight. Deliberately absent: numbers, which stand beside.
 
 use crate::detect::new_flow::{Verb, verb};
-use crate::detect::{Detail, Finding, FlowDetail, RateDetail};
+use crate::detect::{Again, Detail, Finding, FlowDetail, RateDetail};
 use crate::entity::{Arn, Entity, EntityKind};
 
 use super::clean;
-use super::words::{count, times};
+use super::words::{count, date, day, ordinal, times};
 
 /// Characters of one name: the longest function names have 64, and two must fit beside a verb.
 const NAME_CHARS_MAX: usize = 44;
@@ -100,6 +100,12 @@ pub(super) fn deed_alone(finding: &Finding) -> String {
     said.strip_suffix(FIRST).map_or_else(|| said.clone(), str::to_owned)
 }
 
+/// `first on Fri 3 Oct 2025, now for the 2nd time`.
+pub(super) fn again(again: &Again) -> String {
+    let end = if again.last { " and the last: it counts as usual from now on" } else { "" };
+    format!("first on {}, now for the {} time{end}", day(again.first), ordinal(u64::from(again.times)))
+}
+
 /// `short`: the kind stands for a target that was never touched.
 fn new_flow(entity: &Entity, flow: &FlowDetail, short: bool) -> String {
     let who = who(entity);
@@ -107,15 +113,16 @@ fn new_flow(entity: &Entity, flow: &FlowDetail, short: bool) -> String {
     let (service, action) = (name(&flow.service), name(&flow.action));
     if flow.denied {
         let on = if listing { format!("{service}:{action}") } else { format!("{action} on {}", target(&flow.target)) };
-        return format!("{who} was refused {on}{FIRST}");
+        return format!("{who} was refused {on}{}", first(flow));
     }
     if listing {
-        return format!("{who} {}{FIRST}", look_around(flow));
+        return format!("{who} {}{}", look_around(flow), first(flow));
     }
     let (deed, everyday) = deed(flow);
     let kind = kind_of(&flow.target).filter(|_| everyday);
     match kind {
-        Some((_, a_kind)) if flow.outside && short => format!("{who} {deed} {a_kind} of another account"),
+        Some((_, a_kind)) if flow.outside && short && flow.again.is_none() => format!("{who} {deed} {a_kind} of another account"),
+        _ if flow.again.is_some() => format!("{who} {deed} {}{}", target(&flow.target), first(flow)),
         _ if flow.outside => format!("{who} {deed} {} of another account", target(&flow.target)),
         Some((kind, a_kind)) if short && is_better_unnamed(flow, kind, &deed) => {
             let never = if entity.kind == EntityKind::Function { "it never touched" } else { "never touched before" };
@@ -125,10 +132,14 @@ fn new_flow(entity: &Entity, flow: &FlowDetail, short: bool) -> String {
     }
 }
 
+fn first(flow: &FlowDetail) -> String {
+    flow.again.map_or_else(|| FIRST.to_owned(), |again| format!(" again, first told on {}", date(again.first)))
+}
+
 /// Whether the kind says more than the name: something new and strange is read, written or used. What is known by another
 /// verb, what is called, and what comes or goes as a whole is named.
 fn is_better_unnamed(flow: &FlowDetail, kind: &str, deed: &str) -> bool {
-    flow.relation != "known" && !matches!(kind, "function" | "role") && !matches!(deed, "creates" | "deletes")
+    flow.again.is_none() && flow.relation != "known" && !matches!(kind, "function" | "role") && !matches!(deed, "creates" | "deletes")
 }
 
 /// A call that names no resource: `lists users of the whole account`.
@@ -307,6 +318,7 @@ mod tests {
             usual: (Vec::new(), 0),
             users: (Vec::new(), 0),
             score: 0.0,
+            again: None,
         };
         new_flow(&Entity::function("eu-west-1", "1", "f"), &flow, short)
     }

@@ -11,7 +11,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::{json, ocsf, text, title};
 use crate::batch::EventId;
-use crate::detect::{Detail, Finding, FlowDetail, Level, RateDetail};
+use crate::detect::{Again, Detail, Finding, FlowDetail, Level, RateDetail};
 use crate::entity::{Entity, EntityKind};
 use crate::facts::{Moment, Span};
 use crate::incident::{Incident, Severity};
@@ -69,6 +69,7 @@ fn flow(service: &str, action: &str, target: &str) -> FlowDetail {
         usual: (["table books", "topic authors", "key alias/books"].map(str::to_owned).to_vec(), 3),
         users: (vec![(function("statistics-handler").id, 2.0)], 1),
         score: 9.4,
+        again: None,
     }
 }
 
@@ -105,6 +106,11 @@ fn foreign_bucket() -> Incident {
     let list = Finding { count: 1, years: 1.1, ..new_flow(function("author-handler"), flow("s3", "ListObjects", "bucket statistics-raw")) };
     let before = vec!["code updated by ci-deploy".to_owned()];
     incident(vec![Finding { before, ..get }, list])
+}
+
+fn again(times: u32, last: bool) -> Incident {
+    let told = Again { first: at("2025-10-03T02:15:00Z"), times, last };
+    one(new_flow(function("author-handler"), FlowDetail { again: Some(told), ..flow("s3", "GetObject", "bucket statistics-raw") }))
 }
 
 fn hostile() -> Incident {
@@ -154,6 +160,8 @@ fn samples() -> Vec<(&'static str, Incident)> {
     several.extend(["errors", "median duration", "cost", "lines"].map(|f| rate(function("author-handler"), f, 900.0, 12.5)));
     vec![
         ("foreign bucket", foreign_bucket()),
+        ("again", again(2, false)),
+        ("last time", again(5, true)),
         (
             "denied",
             one(Finding { count: 1, span: Some(span("2025-10-14T17:05:12Z", "2025-10-14T17:05:12Z")), ..new_flow(user("alice"), denied) }),
@@ -203,6 +211,53 @@ fn reads_foreign_bucket() {
                            look at its last change
                   id       7c1f90ab2233445566778899aabbccdd
         "#]],
+    );
+}
+
+#[test]
+fn reads_again() {
+    check(
+        "again",
+        expect![[r#"
+        HIGH  author-handler reads bucket statistics-raw again, first told on 3 Oct 2025
+              where    account 123456789012 · eu-west-1
+              since    Tue 14 Oct 2025 17:05 UTC, 12 minutes, still going
+              told     first on Fri 3 Oct 2025, now for the 2nd time
+              flow     author-handler → GetObject ×214 → bucket statistics-raw
+              usual    in 21 days 3 targets: table books, topic authors, key alias/books
+                       bucket statistics-raw: only statistics-handler, for 19+ days
+              rarity   by chance about once in 3 years in this account
+              before   no change of it was seen in the day before
+              first    17:05:12 3f3f3f3f-3f3f-3f3f-3f3f-3f3f3f3f3f3f
+              last     17:17:40 b2b2b2b2-b2b2-b2b2-b2b2-b2b2b2b2b2b2
+              next     if nobody planned this, take the permission from its role and
+                       look at its last change
+              id       7c1f90ab2233445566778899aabbccdd
+    "#]],
+    );
+}
+
+#[test]
+fn reads_last_time() {
+    check(
+        "last time",
+        expect![[r#"
+        HIGH  author-handler reads bucket statistics-raw again, first told on 3 Oct 2025
+              where    account 123456789012 · eu-west-1
+              since    Tue 14 Oct 2025 17:05 UTC, 12 minutes, still going
+              told     first on Fri 3 Oct 2025, now for the 5th time and the last: it
+                       counts as usual from now on
+              flow     author-handler → GetObject ×214 → bucket statistics-raw
+              usual    in 21 days 3 targets: table books, topic authors, key alias/books
+                       bucket statistics-raw: only statistics-handler, for 19+ days
+              rarity   by chance about once in 3 years in this account
+              before   no change of it was seen in the day before
+              first    17:05:12 3f3f3f3f-3f3f-3f3f-3f3f-3f3f3f3f3f3f
+              last     17:17:40 b2b2b2b2-b2b2-b2b2-b2b2-b2b2b2b2b2b2
+              next     if nobody planned this, take the permission from its role and
+                       look at its last change
+              id       7c1f90ab2233445566778899aabbccdd
+    "#]],
     );
 }
 
@@ -559,17 +614,21 @@ fn rare_lines() {
     }
     expect![[r#"
         high  author-handler reads bucket statistics-raw
-              14 Oct 2025 17:05 UTC; the first time; once in 3 years; 1 more
+              14 Oct 2025 17:05 UTC; the first time in 21 days; once in 3 years; 1 more
+        high  author-handler reads bucket statistics-raw again, first told on 3 Oct 2025
+              14 Oct 2025 17:05 UTC; told first on Fri 3 Oct 2025, now for the 2nd time…
+        high  author-handler reads bucket statistics-raw again, first told on 3 Oct 2025
+              14 Oct 2025 17:05 UTC; told first on Fri 3 Oct 2025, now for the 5th time…
         high  alice was refused DeleteTable on table books
-              14 Oct 2025 17:05 UTC; the first time; once in 3 years
+              14 Oct 2025 17:05 UTC; the first time in 21 days; once in 3 years
         high  author-handler reads secret db-password
-              14 Oct 2025 17:05 UTC; the first time; once in 3 years
+              14 Oct 2025 17:05 UTC; the first time in 21 days; once in 3 years
         medium  author-handler calls function price-refresh
-              14 Oct 2025 17:05 UTC; the first time; once in 5 months
+              14 Oct 2025 17:05 UTC; the first time in 21 days; once in 5 months
         high  author-handler writes to bucket backup-77 of another account
-              14 Oct 2025 17:05 UTC; the first time; once in 3 years
+              14 Oct 2025 17:05 UTC; the first time in 21 days; once in 3 years
         high  alice lists users of the whole account
-              14 Oct 2025 17:05 UTC; the first time; once in 3 years
+              14 Oct 2025 17:05 UTC; the first time in 21 days; once in 3 years
         high  author-handler is called 13 times as often as usual
               14 Oct 2025 17:05 UTC; 2,431 calls, expected 190; once in 3 years
         high  price-refresh has gone quiet
@@ -585,11 +644,11 @@ fn rare_lines() {
         high  author-handler moves 229 times as much data as usual to or from bucket st…
               14 Oct 2025 17:05 UTC; 3.2 GB, expected 14 MB; once in 3 years
         high  author-handler reads bucket statistics-raw
-              14 Oct 2025 17:05 UTC; the first time; once in 3 years; 9 more
+              14 Oct 2025 17:05 UTC; the first time in 21 days; once in 3 years; 9 more
         rare  12 functions of the account went quiet together
               14 Oct 2025 17:05 UTC
         high  evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxx… calls evil HIGH  forgedxxxxx…
-              14 Oct 2025 17:05 UTC; the first time; once in 3 years
+              14 Oct 2025 17:05 UTC; the first time in 21 days; once in 3 years
         high  slack-invitor is throttled 27 times as often as usual
               14 Oct 2025 17:05 UTC; 40 throttled calls, expected 1.5; once in 3 years
     "#]]
@@ -697,8 +756,10 @@ prop_compose! {
 }
 
 fn any_detail() -> impl Strategy<Value = Detail> {
-    let flow = (prop::collection::vec(any_text(), 10), any::<[bool; 2]>(), any::<[u8; 4]>(), any_number()).prop_map(
-        |(t, [denied, outside], n, x)| {
+    let again = any::<Option<(i32, u32, bool)>>();
+    let flow = (prop::collection::vec(any_text(), 10), any::<[bool; 2]>(), any::<[u8; 4]>(), any_number(), again).prop_map(
+        |(t, [denied, outside], n, x, again)| {
+            let at = |s: i32| Timestamp::from_ms(i64::from(s) * 1000).unwrap_or(at("2025-10-14T17:05:12Z"));
             Detail::NewFlow(FlowDetail {
                 service: t[0].clone(),
                 action: t[1].clone(),
@@ -709,6 +770,7 @@ fn any_detail() -> impl Strategy<Value = Detail> {
                 usual: (t[4..4 + usize::from(n[0] % 4)].to_vec(), n[1].into()),
                 users: (t[7..7 + usize::from(n[2] % 4)].iter().map(|t| (t.clone(), x)).collect(), n[3].into()),
                 score: x,
+                again: again.map(|(first, times, last)| Again { first: at(first), times, last }),
             })
         },
     );

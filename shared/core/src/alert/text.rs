@@ -65,6 +65,9 @@ pub fn incident(incident: &Incident, style: &Style) -> String {
     } else {
         page.put("since", &since(incident), 2);
     }
+    if let Some(again) = lead.again() {
+        page.put("told", &say::again(&again), 2);
+    }
     match &lead.detail {
         Detail::NewFlow(flow) => new_flow(&mut page, incident, lead, flow),
         Detail::Rate(rate) => rate_rows(&mut page, incident, lead, rate),
@@ -108,7 +111,10 @@ pub fn rare(incident: &Incident, style: &Style) -> String {
             let least = if rate.family == "silence" { "usually" } else { "expected" };
             facts.push(format!("{observed}, {least} {expected}"));
         }
-        Some(Detail::NewFlow(_)) => facts.push("the first time".to_owned()),
+        Some(Detail::NewFlow(flow)) => facts.push(match flow.again {
+            Some(again) => format!("told the {} time", words::ordinal(u64::from(again.times))),
+            None => format!("the first time in {}", days(lead.map_or(0.0, |f| f.learnt_days))),
+        }),
         Some(Detail::Quiet { .. }) | None => {}
     }
     facts.extend(lead.and_then(|f| rarity(f.years)).map(|r| r.trim_start_matches("about ").to_owned()));

@@ -47,6 +47,18 @@ pub(super) fn number(n: f64) -> String {
     text.strip_suffix(".0").map_or_else(|| text.clone(), str::to_owned)
 }
 
+/// `1st`, `2nd`, `11th`.
+pub(super) fn ordinal(n: u64) -> String {
+    let end = match (n % 10, n % 100) {
+        (_, 11..=13) => "th",
+        (1, _) => "st",
+        (2, _) => "nd",
+        (3, _) => "rd",
+        _ => "th",
+    };
+    format!("{n}{end}")
+}
+
 /// `1 call`, `12 calls`.
 pub(super) fn plural(n: f64, one: &str) -> String {
     let text = number(n);
@@ -191,6 +203,9 @@ mod tests {
             (number(9.96), "10"),
             (number(2431.4), "2,431"),
             (number(f64::NAN), "?"),
+            (ordinal(2), "2nd"),
+            (ordinal(11), "11th"),
+            (ordinal(23), "23rd"),
             (plural(1.0, "call"), "1 call"),
             (plural(0.0, "call"), "0 calls"),
             (duration_ms(240.2), "240 ms"),

@@ -150,11 +150,11 @@ fn put_subject<'a>(out: &mut Vec<u8>, subject: &'a Subject<'_>, names: &mut Name
         What::Throttle => put(out, 4),
         What::Line { error } => put(out, 5 + u64::from(*error)),
         What::Dropped => put(out, 7),
-        What::Flow { service, action, target, outcome } => {
+        What::Flow { service, action, target, outcome, data } => {
             put(out, 8);
             names.put(out, service);
             names.put(out, action);
-            put(out, *outcome as u64 | u64::from(target.is_some()) << 2);
+            put(out, *outcome as u64 | u64::from(target.is_some()) << 2 | u64::from(*data) << 3);
             target.iter().for_each(|t| put_target(out, t, names));
         }
         What::Change { kind, target, role, stack, grants } => {
@@ -253,7 +253,7 @@ fn what(reader: &mut Reader<'_>, names: &[&str]) -> Option<What<'static>> {
         8 => {
             let (service, action, bits) = (name(reader, names)?, name(reader, names)?, reader.get()?);
             let target = if bits & 4 != 0 { Some(target(reader, names)?) } else { None };
-            What::Flow { service, action, target, outcome: OUTCOMES[(bits & 3) as usize] }
+            What::Flow { service, action, target, outcome: OUTCOMES[(bits & 3) as usize], data: bits & 8 != 0 }
         }
         9 => {
             let kind = *CHANGES.get(usize::try_from(reader.get()?).ok()?)?;
@@ -300,7 +300,10 @@ mod tests {
         let what = match n % 4 {
             0 => What::Seen,
             1 => What::Invocation { memory_mb: 128, cold: n > 100 },
-            2 => What::Flow { service: "s3".into(), action: "GetObject".into(), target: Some(target), outcome: Outcome::Denied },
+            2 => {
+                let (service, action) = ("s3".into(), "GetObject".into());
+                What::Flow { service, action, target: Some(target), outcome: Outcome::Denied, data: n > 100 }
+            }
             _ => What::Change {
                 kind: ChangeKind::Resource,
                 target: target.clone(),

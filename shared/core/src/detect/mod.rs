@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::entity::Entity;
 use crate::facts::Span;
-use crate::time::WindowId;
+use crate::time::{Timestamp, WindowId};
 
 /// How loudly a finding is said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -53,6 +53,11 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// It is a flow that was told before, and nobody answered.
+    pub fn again(&self) -> Option<Again> {
+        if let Detail::NewFlow(flow) = &self.detail { flow.again } else { None }
+    }
+
     /// The score of its detector, in nats: comparable within one detector.
     pub fn score(&self) -> f64 {
         match &self.detail {
@@ -98,6 +103,20 @@ pub struct FlowDetail {
     pub users: (Vec<(String, f64)>, u64),
     /// The score of the reference, in nats.
     pub score: f64,
+    /// It was told before, and nobody answered.
+    #[serde(default)]
+    pub again: Option<Again>,
+}
+
+/// An alerted flow that goes on without an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Again {
+    /// When it was told first.
+    pub first: Timestamp,
+    /// How often it was told, with this time.
+    pub times: u32,
+    /// This is the last time: it counts as usual from now on.
+    pub last: bool,
 }
 
 /// A rate out of its band.

@@ -165,6 +165,8 @@ pub enum What<'a> {
         target: Option<Target<'a>>,
         /// How it ended.
         outcome: Outcome,
+        /// A trail has it only since such events were switched on: a data event, or one of network activity.
+        data: bool,
     },
     /// The actor changed a function, role or resource.
     Change {
@@ -221,8 +223,8 @@ impl Subject<'_> {
             What::Throttle => What::Throttle,
             What::Line { error } => What::Line { error },
             What::Dropped => What::Dropped,
-            What::Flow { service, action, target, outcome } => {
-                What::Flow { service: own(service), action: own(action), target: target.map(Target::into_owned), outcome }
+            What::Flow { service, action, target, outcome, data } => {
+                What::Flow { service: own(service), action: own(action), target: target.map(Target::into_owned), outcome, data }
             }
             What::Change { kind, target, role, stack, grants } => What::Change {
                 kind,

@@ -35,7 +35,8 @@ pub fn observe_trail(record: &TrailRecord<'_>, raw: &[u8], out: &mut dyn FnMut(O
         }
     }
     let bytes = record.additional_event_data.bytes_transferred_out + record.additional_event_data.bytes_transferred_in;
-    let flow = |target| What::Flow { service: Cow::Borrowed(service), action: Cow::Borrowed(action), target, outcome };
+    let data = is_data(record);
+    let flow = |target| What::Flow { service: Cow::Borrowed(service), action: Cow::Borrowed(action), target, outcome, data };
     let mut named = false;
     targets(record, service, &mut |target| {
         emit.put(actor.clone(), flow(Some(target)), if named { 0.0 } else { bytes });
@@ -95,6 +96,11 @@ pub fn fold_name(name: &str) -> &str {
         }
         _ => name,
     }
+}
+
+/// Management events are on in every trail; all others must be switched on, by type of resource.
+fn is_data(record: &TrailRecord<'_>) -> bool {
+    !matches!(&*record.event_category, "Management" | "")
 }
 
 fn outcome(error_code: &str) -> Outcome {
@@ -203,7 +209,8 @@ fn invocation(emit: &mut Emitter<'_, '_>, action: &str, outcome: Outcome) -> boo
         _ => {}
     }
     if action != "InvokeExecution" {
-        let flow = What::Flow { service: Cow::Borrowed("lambda"), action: Cow::Borrowed("Invoke"), target: Some(target), outcome };
+        let (service, action, data) = (Cow::Borrowed("lambda"), Cow::Borrowed("Invoke"), is_data(record));
+        let flow = What::Flow { service, action, target: Some(target), outcome, data };
         emit.put(caller(record), flow, 0.0);
     }
     true

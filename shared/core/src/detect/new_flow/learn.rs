@@ -9,12 +9,18 @@ use super::state::{Alerted, GroupSince, Use, Waiting, WaitingKey};
 use super::verb::Verb;
 use super::{Account, count};
 
-/// Days from install whose flows teach no shares and scores: everything is new then.
+/// Days, from install or since such flows are seen at all, whose flows teach no shares and scores: everything is new then.
 const FIRST_DAYS: f64 = 3.;
-/// An actor's age in days from which on its episodes count in the account's rate.
+/// Days, of an actor's age and since such flows are seen at all, from which on its episodes count in the account's rate.
 const GROWN_DAYS: f64 = 3.;
 /// Flows of one actor and class that follow each other within 6 h are one episode.
 const EPISODE_DAYS: f64 = 0.25;
+
+impl From<Waiting> for Alerted {
+    fn from(flow: Waiting) -> Alerted {
+        Alerted { day: flow.day, stack: flow.stack, far: flow.far, since: flow.since }
+    }
+}
 
 impl Account {
     /// Ends a window: its first sights are learnt, in the order of time and then of names, whatever order they came in.
@@ -33,7 +39,7 @@ impl Account {
             } else if flow.alert && !learn_alerted {
                 self.wait_for_verdict(actor, verb, target, flow);
             } else {
-                self.learn(actor, verb, target, &Alerted { day: flow.day, stack: flow.stack, far: flow.far });
+                self.learn(actor, verb, target, &flow.into());
             }
         }
     }
@@ -48,7 +54,7 @@ impl Account {
 
     /// Scores, and shares of verbs and denials: at most one an actor, verb, denied or not, and day.
     fn learn_score(&mut self, actor: u32, verb: Verb, denied: bool, flow: &Waiting) {
-        if flow.day <= FIRST_DAYS {
+        if flow.day - flow.since.unwrap_or(0.) <= FIRST_DAYS {
             return;
         }
         self.state.scores.insert(flow.score);
@@ -72,7 +78,7 @@ impl Account {
 
     fn wait_for_verdict(&mut self, actor: u32, verb: Verb, target: u32, flow: Waiting) {
         if self.state.alerted.len() < ALERTED_MAX {
-            self.state.alerted.insert((actor, target, verb), Alerted { day: flow.day, stack: flow.stack, far: flow.far });
+            self.state.alerted.insert((actor, target, verb), flow.into());
         } else {
             count(&mut self.state.overflow.alerted);
         }
@@ -128,7 +134,7 @@ impl Account {
         let (Some(last), Some(own)) = (actor.last_episode.get_mut(class), actor.episodes.get_mut(class)) else { return };
         if last.is_none_or(|last| flow.day - last > EPISODE_DAYS) {
             *own = own.saturating_add(1);
-            if flow.day - actor.since > GROWN_DAYS
+            if flow.day - actor.since.max(flow.since.unwrap_or(0.)) > GROWN_DAYS
                 && let Some(n) = self.state.episodes.get_mut(class)
             {
                 *n = n.saturating_add(1);

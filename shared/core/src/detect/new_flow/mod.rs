@@ -63,6 +63,9 @@ pub struct Target<'a> {
 pub struct Budget {
     /// w: alerts of new flows a week, in the whole account.
     pub alerts_per_week: f64,
+    /// The day since which such flows are seen at all: 0, install, unless their feed was switched on later. Their first days
+    /// are counted from it.
+    pub since_day: f64,
 }
 
 /// What was left out at a cap, counted; see the constants in `limits.rs`.

@@ -21,7 +21,7 @@ const PRIOR_RATE: [f64; 2] = [0.1, 0.03];
 const PRIOR_DAYS: f64 = 3.;
 /// Days of its own that weigh as much as the account's rate.
 const SHRINK_DAYS: f64 = 30.;
-/// Days from install during which flows are shown only, and after which the whole budget holds.
+/// Days, from install or since such flows are seen at all, during which flows are shown only, and after which the whole budget holds.
 const SILENT_DAYS: f64 = 3.;
 const CAREFUL_DAYS: f64 = 7.;
 /// The share of the budget between them.
@@ -174,7 +174,8 @@ impl Account {
         let scored = self.peek(t_days, actor, verb, target, denied, budget)?;
         if self.state.waiting.len() < WAITING_MAX && target.id.len() <= ID_BYTES_MAX {
             let (far, stack) = (scored.relation.is_far(), target.stack.map(|s| cut(s, NAME_BYTES_MAX).to_owned()));
-            let flow = Waiting { day: day(t_days), stack, score: scored.score, far, alert: scored.alert };
+            let since = Some(day(budget.since_day)).filter(|since| *since > 0.);
+            let flow = Waiting { day: day(t_days), stack, score: scored.score, far, alert: scored.alert, since };
             self.state.waiting.insert((place, target.id.to_owned(), verb, denied), flow);
         } else {
             count(&mut self.state.overflow.waiting);
@@ -191,6 +192,11 @@ impl Account {
             return None;
         }
         self.score(day(t_days), place, verb, target, denied, budget)
+    }
+
+    /// What a flow that was seen before, and that waits for a verdict, is compared with now.
+    pub fn rescore(&self, t_days: f64, actor: &str, verb: Verb, target: &Target, denied: bool, budget: &Budget) -> Option<Scored> {
+        self.score(day(t_days), self.actors.get(actor).copied()?, verb, target, denied, budget)
     }
 
     fn was_denied(&self, actor: u32, verb: Verb, target: u32) -> bool {
@@ -225,9 +231,10 @@ impl Account {
         };
         let score = points.sum();
         let rarity = self.rarity(score);
-        let share = if t < SILENT_DAYS {
+        let seen = t - day(budget.since_day);
+        let share = if seen < SILENT_DAYS {
             0.
-        } else if t < CAREFUL_DAYS {
+        } else if seen < CAREFUL_DAYS {
             CAREFUL_SHARE
         } else {
             1.

@@ -143,6 +143,9 @@ pub(super) struct Waiting {
     pub(super) far: bool,
     #[n(4)]
     pub(super) alert: bool,
+    /// Day since which such flows are seen at all; nothing for install.
+    #[n(5)]
+    pub(super) since: Option<f64>,
 }
 
 /// A flow that was alerted and waits for a verdict, by (actor, target, verb).
@@ -154,6 +157,9 @@ pub(super) struct Alerted {
     pub(super) stack: Option<String>,
     #[n(2)]
     pub(super) far: bool,
+    /// Day since which such flows are seen at all; nothing for install.
+    #[n(3)]
+    pub(super) since: Option<f64>,
 }
 
 /// (actor, target id, verb, denied)
@@ -287,10 +293,11 @@ impl State {
         }
         for ((actor, target, _, _), flow) in &self.waiting {
             ensure((*actor as usize) < actors && target.len() <= ID_BYTES_MAX, "waiting flow")?;
-            ensure(is_day(flow.day) && flow.score.is_finite(), "waiting flow")?;
+            ensure(is_day(flow.day) && flow.since.is_none_or(is_day) && flow.score.is_finite(), "waiting flow")?;
         }
         for ((actor, target, _), flow) in &self.alerted {
-            ensure((*actor as usize) < actors && (*target as usize) < self.targets.len() && is_day(flow.day), "alerted flow")?;
+            ensure((*actor as usize) < actors && (*target as usize) < self.targets.len(), "alerted flow")?;
+            ensure(is_day(flow.day) && flow.since.is_none_or(is_day), "alerted flow")?;
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 const REFERENCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/prototypes/");
-const BUDGET: Budget = Budget { alerts_per_week: 1. };
+const BUDGET: Budget = Budget { alerts_per_week: 1., since_day: 0. };
 
 /// What a test needs from outside; without it the test fails where everything is required, and is plainly skipped elsewhere.
 #[allow(clippy::disallowed_methods, reason = "whether a skipped test is an error is for the environment to say")]
@@ -351,7 +351,7 @@ proptest! {
                     proptest::prop_assert_eq!(account.encode(), before);
                     proptest::prop_assert_eq!(peeked, account.flow(t, &actor, verb, &x, flag, &BUDGET));
                 }
-                _ => if let Some(s) = account.flow(t, &actor, verb, &x, flag, &Budget { alerts_per_week: w }) {
+                _ => if let Some(s) = account.flow(t, &actor, verb, &x, flag, &Budget { alerts_per_week: w, since_day: 0. }) {
                     proptest::prop_assert!(s.score.is_finite() && s.rarity.is_finite() && s.rarity > 0. && s.usual.years_per_event.is_finite());
                     proptest::prop_assert!(!s.alert || s.digest);
                     proptest::prop_assert!(account.flow(t, &actor, verb, &x, flag, &BUDGET).is_none());
@@ -460,7 +460,7 @@ fn a_late_verdict_teaches_as_of_then() {
     let alerted = account.flow(40., "b", Verb::Delete, &Target { outside: true, ..target("x") }, false, &BUDGET).unwrap();
     account.close_window(false);
     for (t, actor) in [(41., "c"), (42., "a"), (43., "d"), (44., "e")] {
-        account.flow(t, actor, Verb::ReadOne, &target("x"), false, &Budget { alerts_per_week: 0. });
+        account.flow(t, actor, Verb::ReadOne, &target("x"), false, &Budget { alerts_per_week: 0., ..BUDGET });
         account.close_window(false);
     }
     assert!(alerted.alert && account.verdict("b", Verb::Delete, "x"));

@@ -1,0 +1,174 @@
+//! Flows of one window: first sights, and alerted ones that nobody answered and that go on.
+//!
+//! All of a window's flows are compared with the account as it stood before it; what is learnt is learnt at its end. There is
+//! deliberately no formula here: `detect::new_flow` scores.
+
+use super::Account;
+use super::judge::{Judgement, Judging, target_name};
+use super::unanswered::{Key, Told};
+use crate::baseline::Baseline;
+use crate::detect::new_flow::{Budget, Scored, Target};
+use crate::detect::{Again, Detail, Finding, FlowDetail, Level};
+use crate::entity::Entity;
+use crate::facts::{Facts, FlowFact, is_outside};
+use crate::limits::SIGHTS_MAX;
+
+/// New flows begin to be told on this day of the logs, data events on this day of theirs; in the days before they are rare
+/// at most.
+const FLOWS_FROM_DAY: f64 = 3.0;
+/// From the second day till then, the rarity within which a flow is told as rare: a third of the digest's. On the first
+/// day of the logs everything is new.
+const EARLY_RARITY: f64 = 1.0 / 3.0;
+
+/// Calls of one flow in one window that were permitted, or that were refused.
+struct Sight<'a> {
+    flow: &'a FlowFact,
+    target: Target<'a>,
+    count: u64,
+    denied: bool,
+}
+
+impl Sight<'_> {
+    /// `flow s3:GetObject bucket statistics-raw`.
+    fn subject(&self) -> String {
+        let denied = if self.denied { " denied" } else { "" };
+        format!("flow {}:{} {}{denied}", self.flow.service, self.flow.action, self.target.id)
+    }
+
+    fn key(&self, entity: &Entity) -> Key {
+        Key { actor: entity.id.clone(), verb: self.flow.verb, denied: self.denied, target: self.target.id.to_owned() }
+    }
+}
+
+impl Account {
+    /// Scores the flows of one entity; what it has done before is only counted on.
+    pub(super) fn flows(&mut self, judging: &Judging<'_>, entity: &Entity, facts: &Facts, baseline: &mut Baseline, out: &mut Judgement) {
+        let t = self.days(judging.window);
+        let account = entity.account().unwrap_or_default();
+        for flow in &facts.flows {
+            let id = flow.target_id();
+            let is_known = self.kind(entity).flows.is_known(&entity.id, flow.verb, &id);
+            if is_known && self.kind(entity).unanswered.is_empty() && !judging.alerted.contains(entity) {
+                continue;
+            }
+            let outside = flow.target.as_ref().is_some_and(|target| is_outside(target, account));
+            let stack = self.stacks.get(&id).cloned();
+            let target = Target { id: &id, name: target_name(flow), stack: stack.as_deref(), outside };
+            if is_known {
+                let sight = Sight { flow, target, count: flow.permitted + flow.denied, denied: false };
+                self.seen_before(judging, (entity, baseline), &sight, out);
+                continue;
+            }
+            let budget = self.budget(judging, flow);
+            for (count, denied) in [(flow.permitted, false), (flow.denied, true)] {
+                if count == 0 {
+                    continue;
+                }
+                let sight = Sight { flow, target, count, denied };
+                match self.kind_mut(entity).flows.flow(t, &entity.id, flow.verb, &target, denied, &budget) {
+                    Some(scored) => self.first_sight(judging, (entity, baseline), &sight, &scored, out),
+                    None => self.seen_before(judging, (entity, baseline), &sight, out),
+                }
+            }
+        }
+    }
+
+    fn budget(&self, judging: &Judging<'_>, flow: &FlowFact) -> Budget {
+        let since_day = self.seen_since(flow).map_or(0.0, |since| since.day);
+        Budget { alerts_per_week: judging.config.alerts_per_week() / 2.0, since_day }
+    }
+
+    /// Tells a first sight as loudly as its rarity, the age of the logs and that of their data events allow.
+    fn first_sight(
+        &mut self,
+        judging: &Judging<'_>,
+        (entity, baseline): (&Entity, &mut Baseline),
+        sight: &Sight<'_>,
+        scored: &Scored,
+        out: &mut Judgement,
+    ) {
+        let days = self.days(judging.window);
+        let age = self.days_seen(judging, sight.flow);
+        let early = days >= 1.0 && age < FLOWS_FROM_DAY && scored.rarity <= EARLY_RARITY;
+        let told = (scored.digest || scored.alert || early) && !judging.learn_only;
+        let first_day = days < 1.0 && !judging.learn_only && out.sights.len() < SIGHTS_MAX;
+        if !told && !first_day {
+            return;
+        }
+        let finding = self.finding(judging, (entity, baseline), sight, scored);
+        if first_day {
+            out.sights.push(finding.clone());
+        }
+        if told && scored.alert {
+            self.kind_mut(entity).unanswered.tell(sight.key(entity), judging.window, finding.years);
+        }
+        if told {
+            out.findings.push(finding);
+        }
+    }
+
+    /// A flow that is no first sight: an open incident goes on with it. If it was alerted and nobody answered, it is told
+    /// again from time to time, until it has been told so often that it counts as usual.
+    fn seen_before(&mut self, judging: &Judging<'_>, (entity, baseline): (&Entity, &mut Baseline), sight: &Sight<'_>, out: &mut Judgement) {
+        let told = if self.kind(entity).unanswered.is_empty() {
+            None
+        } else {
+            self.kind_mut(entity).told_again(sight.key(entity), judging.window, judging.learn_only)
+        };
+        let scored = told.and_then(|told| Some((told, self.rescore(judging, entity, sight)?)));
+        if let Some((told, scored)) = scored {
+            let mut finding = self.finding(judging, (entity, baseline), sight, &scored);
+            (finding.level, finding.years) = (Level::Alert, told.years);
+            if let Detail::NewFlow(flow) = &mut finding.detail {
+                flow.again = Some(again(told));
+            }
+            out.findings.push(finding);
+        } else if judging.alerted.contains(entity) {
+            out.again.push((entity.clone(), sight.subject(), sight.count, sight.flow.span.clone()));
+        }
+    }
+
+    fn rescore(&self, judging: &Judging<'_>, entity: &Entity, sight: &Sight<'_>) -> Option<Scored> {
+        let (t, budget) = (self.days(judging.window), self.budget(judging, sight.flow));
+        self.kind(entity).flows.rescore(t, &entity.id, sight.flow.verb, &sight.target, sight.denied, &budget)
+    }
+
+    /// Days for which flows like this one are seen at all.
+    fn days_seen(&self, judging: &Judging<'_>, flow: &FlowFact) -> f64 {
+        self.days(judging.window) - self.seen_since(flow).map_or(0.0, |since| since.day)
+    }
+
+    fn finding(&self, judging: &Judging<'_>, (entity, baseline): (&Entity, &mut Baseline), sight: &Sight<'_>, scored: &Scored) -> Finding {
+        let flow = sight.flow;
+        let detail = FlowDetail {
+            service: flow.service.clone(),
+            action: flow.action.clone(),
+            target: sight.target.id.to_owned(),
+            denied: sight.denied,
+            outside: sight.target.outside,
+            relation: scored.relation.code().to_owned(),
+            usual: (scored.usual.targets.clone(), scored.usual.targets_known as u64),
+            users: (scored.usual.users.clone(), u64::from(scored.usual.users_known)),
+            score: scored.score,
+            again: None,
+        };
+        Finding {
+            entity: entity.clone(),
+            subject: sight.subject(),
+            window: judging.window,
+            judged: judging.window,
+            level: if scored.alert { Level::Alert } else { Level::Rare },
+            years: scored.usual.years_per_event,
+            learnt_days: baseline.learnt_days(judging.window).min(self.days_seen(judging, flow)),
+            span: Some(flow.span.clone()),
+            count: sight.count,
+            detail: Detail::NewFlow(detail),
+            before: baseline.changes_before(flow.span.first.at),
+            hours: baseline.hours(judging.window),
+        }
+    }
+}
+
+fn again(told: Told) -> Again {
+    Again { first: told.first.start(), times: told.times, last: told.is_last() }
+}
