@@ -95,3 +95,13 @@ pub fn trail_messages(account: &str, region: &str, records: &[Value]) -> Vec<u8>
     };
     subscription(&stream, &records.iter().enumerate().map(event).collect::<Vec<Event>>())
 }
+
+/// A CloudTrail record as EventBridge passes it on.
+pub fn bus_event(record: &Value) -> Vec<u8> {
+    json!({
+        "version": "0", "id": record["eventID"], "detail-type": "AWS API Call via CloudTrail", "source": "aws.outflow-test",
+        "account": record["recipientAccountId"], "time": record["eventTime"], "region": record["awsRegion"], "resources": [], "detail": record,
+    })
+    .to_string()
+    .into_bytes()
+}

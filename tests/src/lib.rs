@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may fail the test")]
 
+pub mod account;
 pub mod data;
 pub mod forms;
 pub mod trail;

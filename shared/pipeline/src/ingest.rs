@@ -12,7 +12,7 @@ use std::task::Poll;
 
 use outflow_core::batch::{Batch, Packer};
 use outflow_core::decode::{self, Decoded, Line, LogRecord, Reject, Scratch, Sink, TrailRecord};
-use outflow_core::observe::{Class, observe_log, observe_trail};
+use outflow_core::observe::{Assumed, Class, observe_log, observe_trail};
 use outflow_core::time::Timestamp;
 
 use crate::keys;
@@ -101,6 +101,7 @@ pub struct Intake {
     /// Counts.
     pub tally: Tally,
     own: Own,
+    region: String,
     scratch: Scratch,
 }
 
@@ -112,7 +113,7 @@ pub struct Panicked;
 impl Intake {
     /// Begins with nothing.
     pub fn new(packer: Packer) -> Intake {
-        Intake { packer, tally: Tally::default(), own: Own::default(), scratch: Scratch::default() }
+        Intake { packer, tally: Tally::default(), own: Own::default(), region: String::new(), scratch: Scratch::default() }
     }
 
     /// Leaves out what we wrote ourselves.
@@ -120,10 +121,15 @@ impl Intake {
         Intake { own, ..self }
     }
 
+    /// Takes logs that name no Region, as those of a subscription, to be of this one.
+    pub fn in_region(self, region: &str) -> Intake {
+        Intake { region: region.to_owned(), ..self }
+    }
+
     /// Decodes one file or delivery. `function` names the function where the content names none. Rejects go to `reject`.
     pub fn take(&mut self, bytes: &[u8], function: &str, reject: &mut dyn FnMut(Reject)) -> Decoded {
-        let Intake { packer, tally, own, scratch } = self;
-        let mut taker = Taker { packer, tally, own, function, reject };
+        let Intake { packer, tally, own, region, scratch } = self;
+        let mut taker = Taker { packer, tally, own, region, function, reject };
         let decoded = decode::decode(bytes, scratch, &mut taker);
         tally.records += decoded.records;
         decoded
@@ -142,6 +148,7 @@ struct Taker<'a> {
     packer: &'a mut Packer,
     tally: &'a mut Tally,
     own: &'a Own,
+    region: &'a str,
     function: &'a str,
     reject: &'a mut dyn FnMut(Reject),
 }
@@ -170,7 +177,8 @@ impl Sink for Taker<'_> {
         self.tally.dropped += u64::from(matches!(record.line, Line::LogsDropped { .. }));
         self.tally.reports += u64::from(matches!(record.line, Line::Report(_)));
         self.tally.time(record.time);
-        observe_log(record, self.function, &mut |o| self.packer.add(&o));
+        let assumed = Assumed { function: self.function, region: self.region };
+        observe_log(record, &assumed, &mut |o| self.packer.add(&o));
     }
 
     fn control(&mut self) {

@@ -6,6 +6,7 @@
 
 pub mod conformance;
 pub mod embedded;
+pub mod memory;
 
 use std::future::Future;
 

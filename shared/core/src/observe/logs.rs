@@ -18,8 +18,17 @@ const ENDED: u64 = 3;
 const FAILED: u64 = 4;
 const OTHER: u64 = 5;
 
-/// Says what one log event says. `assumed`: name of the function where the content names none.
-pub fn observe_log(record: &LogRecord<'_>, assumed: &str, out: &mut dyn FnMut(Observation<'_>)) {
+/// What is taken to be so where the content of a log doesn't say it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Assumed<'a> {
+    /// Name of the function.
+    pub function: &'a str,
+    /// Region: a subscription's messages name none, and come from where they are received.
+    pub region: &'a str,
+}
+
+/// Says what one log event says.
+pub fn observe_log(record: &LogRecord<'_>, assumed: &Assumed<'_>, out: &mut dyn FnMut(Observation<'_>)) {
     let Some(actor) = actor(record, assumed) else { return seen(record, out) };
     let time = record.time.map_or(0, |t| t.ms() as u64);
     let mut put = |what, id: Id<'_>, event_id: &str, values| {
@@ -32,7 +41,7 @@ pub fn observe_log(record: &LogRecord<'_>, assumed: &str, out: &mut dyn FnMut(Ob
         out(Observation {
             subject: Subject { class: Class::Logs, account: Cow::Borrowed(account_id(&record.origin.account)), actor: actor.clone(), what },
             time: record.time,
-            identity: Identity { id, ordinal, scope: scope(record, assumed), primary },
+            identity: Identity { id, ordinal, scope: scope(record, assumed.function), primary },
             event_id,
             values,
         });
@@ -106,11 +115,12 @@ fn function_of<'a>(record: &'a LogRecord<'_>) -> Option<&'a str> {
     (!name.is_empty() && rest.contains(']')).then_some(name)
 }
 
-fn actor<'a>(record: &'a LogRecord<'_>, assumed: &'a str) -> Option<Actor<'a>> {
+fn actor<'a>(record: &'a LogRecord<'_>, assumed: &Assumed<'a>) -> Option<Actor<'a>> {
     let origin = &record.origin;
+    let region = if origin.region.is_empty() { assumed.region } else { &*origin.region };
     let named = |name: &'a str, assumed| Actor::Named {
         account: Cow::Borrowed(account_id(&origin.account)),
-        region: Cow::Borrowed(&*origin.region),
+        region: Cow::Borrowed(region),
         name: Cow::Borrowed(name),
         assumed,
     };
@@ -118,7 +128,7 @@ fn actor<'a>(record: &'a LogRecord<'_>, assumed: &'a str) -> Option<Actor<'a>> {
         return Some(named(name, false));
     }
     if origin.group.is_empty() {
-        return (!assumed.is_empty()).then(|| named(assumed, true));
+        return (!assumed.function.is_empty()).then(|| named(assumed.function, true));
     }
     let is_lambda = !matches!(record.line, Line::Application(_));
     is_lambda.then(|| named(origin.group.rsplit('/').next().unwrap_or(&origin.group), true))

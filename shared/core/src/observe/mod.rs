@@ -14,7 +14,7 @@ mod trail;
 
 use std::borrow::Cow;
 
-pub use logs::observe_log;
+pub use logs::{Assumed, observe_log};
 pub use target::Target;
 pub use trail::{fold_name, observe_trail};
 

@@ -31,7 +31,12 @@ pub fn observe_trail(record: &TrailRecord<'_>, raw: &[u8], out: &mut dyn FnMut(O
     if outcome == Outcome::Ok {
         bindings(&mut emit, service, action, &actor);
         if let Some(change) = change(record, service, action) {
+            let changed = changed_function(record, &change);
             emit.put(actor.clone(), change, 0.0);
+            // A function is changed in its own Region, which a target doesn't say.
+            if let Some(function) = changed {
+                emit.put(function, What::Seen, 0.0);
+            }
         }
     }
     let bytes = record.additional_event_data.bytes_transferred_out + record.additional_event_data.bytes_transferred_in;
@@ -279,6 +284,14 @@ fn change<'a>(record: &'a TrailRecord<'a>, service: &str, action: &str) -> Optio
     }
     let stack = p.tags.stack_name.some().map_or(Cow::Borrowed(""), Cow::Borrowed);
     Some(What::Change { kind, target: target?, role, stack, grants })
+}
+
+fn changed_function<'a>(record: &'a TrailRecord<'a>, change: &What<'a>) -> Option<Actor<'a>> {
+    let What::Change { target, .. } = change else { return None };
+    let own = account_id(&record.recipient_account_id);
+    let account = if target.account.is_empty() { Cow::Borrowed(own) } else { target.account.clone() };
+    let region = Cow::Borrowed(&*record.aws_region);
+    (target.kind == "function").then(|| Actor::Named { account, region, name: target.name.clone(), assumed: false })
 }
 
 fn change_kind(service: &str, action: &str) -> Option<ChangeKind> {
