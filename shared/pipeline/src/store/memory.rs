@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use outflow_core::time::Timestamp;
 
-use super::{Expect, Item, Key, Store, StoreError, Write};
+use super::{Expect, Item, Key, Store, StoreError, Write, fits_table};
 
 /// A store in memory.
 #[derive(Clone, Default)]
@@ -56,6 +56,7 @@ impl Store for Memory {
     }
 
     async fn commit(&self, writes: Vec<Write>) -> Result<(), StoreError> {
+        fits_table(&writes)?;
         let mut held = self.held();
         let revision = |key: &Key| held.get(key).map(|h| h.item.revision);
         if !writes.iter().all(|write| holds(write, revision(write.key()))) {
@@ -82,3 +83,43 @@ fn holds(write: &Write, found: Option<u64>) -> bool {
     }
 }
 
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{ITEM_BYTES_MAX, SORT_BYTES_MAX, conformance};
+
+    #[test]
+    fn conforms() {
+        pollster::block_on(conformance::all(&Memory::new()));
+    }
+
+    #[test]
+    fn clones_share_and_what_expired_is_forgotten_when_told() {
+        let (one, other) = (Memory::new(), Memory::new());
+        let twin = one.clone();
+        let at = |ms: i64| Timestamp::from_ms(1_760_000_000_000 + ms);
+        let put = |sort: &str, expires| Write::Put { key: Key::new("p", sort), bytes: vec![1], expect: Expect::Absent, expires };
+        for write in [put("a", at(0)), put("b", at(1)), put("c", None)] {
+            pollster::block_on(one.commit(vec![write])).unwrap();
+        }
+        twin.forget(at(0).unwrap());
+        let left: Vec<String> = one.items().into_iter().map(|(key, _)| key.sort).collect();
+        assert_eq!(left, ["b", "c"]);
+        assert!(other.items().is_empty());
+    }
+
+    #[test]
+    fn what_no_table_takes_is_refused() {
+        let put = |key: Key, bytes| pollster::block_on(Memory::new().commit(vec![Write::put(key, vec![0; bytes], Expect::Any)]));
+        assert!(put(Key::new("p", "x".repeat(SORT_BYTES_MAX)), 1).is_ok());
+        for (key, bytes) in [
+            (Key::new("p", "x".repeat(SORT_BYTES_MAX + 1)), 1),
+            (Key::new("p".repeat(2_049), "x"), 1),
+            (Key::new("p", "x"), ITEM_BYTES_MAX),
+        ] {
+            assert!(matches!(put(key, bytes), Err(StoreError::Unfit(1))));
+        }
+        let many = (0..11).map(|i| Write::put(Key::new("p", i.to_string()), vec![0; 400_000], Expect::Any)).collect();
+        assert!(matches!(pollster::block_on(Memory::new().commit(many)), Err(StoreError::Unfit(11))));
+    }
+}
