@@ -4,3 +4,7 @@
 //! what is normal in core.
 
 pub mod context;
+pub mod feed;
+pub mod ingest;
+pub mod objects;
+pub mod own_log;
