@@ -24,6 +24,23 @@ fn class_letter(class: Class) -> char {
     }
 }
 
+/// Whether a partition holds batches: items that are only ever put whole, and of which nobody asks the revision.
+pub fn holds_batches(partition: &str) -> bool {
+    partition.starts_with("w/")
+}
+
+/// Whether reads of a partition may lag behind writes, at half the price. A window is judged minutes after its last batch
+/// and a read lags by a second at most; but whoever takes a marker away must know it to be older than that, or the
+/// batch that it stands for may not have been seen.
+pub fn reads_may_lag(partition: &str) -> bool {
+    holds_batches(partition)
+}
+
+/// What kind of item a partition holds, as it is counted: the first segment of its name.
+pub fn kind(partition: &str) -> &str {
+    partition.split('/').next().unwrap_or(partition)
+}
+
 /// A batch, by the hash of its observations.
 pub fn batch(window: Option<WindowId>, class: Class, delivery: &[u8; 16]) -> Key {
     Key::new(batches(window, class), hex(delivery))

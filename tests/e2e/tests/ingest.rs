@@ -6,19 +6,18 @@
 use std::collections::BTreeSet;
 use std::io::Write as _;
 
-use aws_config::{BehaviorVersion, Region};
-use aws_sdk_dynamodb::config::Credentials;
-use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
-use aws_sdk_s3::types::StorageClass;
+use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_s3::types::{CreateBucketConfiguration, StorageClass};
 use base64::Engine as _;
 use outflow_aws::dynamo::DynamoStore;
 use outflow_core::batch::Batch;
 use outflow_core::observe::Class;
 use outflow_core::time::Timestamp;
 use outflow_core::window::unite;
+use outflow_e2e::parts;
+use outflow_e2e::parts::dynamodb::{DynamoDb, create_table};
 use outflow_e2e::parts::moto::{self, Moto};
 use outflow_e2e::parts::runtime::Function;
-use outflow_e2e::parts;
 use outflow_pipeline::keys;
 use outflow_pipeline::store::Store;
 use serde_json::{Value, json};
@@ -30,37 +29,37 @@ const TRAIL: &str = "trail";
 /// Parts of one test.
 struct World {
     moto: Moto,
+    table: DynamoDb,
     s3: aws_sdk_s3::Client,
     store: DynamoStore,
 }
 
 async fn world() -> Option<World> {
-    let moto = moto::start()?;
-    let http = aws_smithy_http_client::Builder::new().build_http();
-    let sdk = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(http)
-        .region(Region::new("eu-west-1"))
-        .credentials_provider(Credentials::new("AKIDLOCAL", "secret", None, None, "test"))
+    let (table, moto) = (DynamoDb::start()?, moto::start()?);
+    let config = aws_sdk_s3::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
         .endpoint_url(&moto.url)
-        .load()
-        .await;
-    let (s3, dynamo) = (aws_sdk_s3::Client::new(&sdk), aws_sdk_dynamodb::Client::new(&sdk));
-    let place = aws_sdk_s3::types::CreateBucketConfiguration::builder().location_constraint("eu-west-1".into()).build();
+        .region(Region::new("eu-west-1"))
+        .credentials_provider(Credentials::new("AKIDLOCAL", "secret", None, None, "tests"));
+    let s3 = aws_sdk_s3::Client::from_conf(config.build());
+    let place = CreateBucketConfiguration::builder().location_constraint("eu-west-1".into()).build();
     s3.create_bucket().bucket(TRAIL).create_bucket_configuration(place).send().await.unwrap();
-    let mut table = dynamo.create_table().table_name(TABLE).billing_mode(BillingMode::PayPerRequest);
-    for (name, kind) in [("p", KeyType::Hash), ("s", KeyType::Range)] {
-        let text = AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build().unwrap();
-        let key = KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap();
-        table = table.attribute_definitions(text).key_schema(key);
-    }
-    table.send().await.unwrap();
-    Some(World { moto, s3, store: DynamoStore::new(&dynamo, TABLE) })
+    create_table(&table.client(), TABLE).await;
+    let store = DynamoStore::new(&table.client(), TABLE);
+    Some(World { moto, table, s3, store })
 }
 
 impl World {
     fn function(&self, name: &str) -> Function {
-        let binary = parts::binary(&format!("outflow-{name}"), &format!("outflow-{name}"));
-        Function::start(&binary, &[("AWS_ENDPOINT_URL", &self.moto.url), ("OUTFLOW_TABLE", TABLE), ("OUTFLOW_OWN", "outflow-")])
+        self.function_of(name, TABLE)
+    }
+
+    fn function_of(&self, name: &str, table: &str) -> Function {
+        let binary = parts::binary(&format!("outflow-{name}"));
+        let dynamodb = format!("http://{}", self.table.address);
+        let places = [("AWS_ENDPOINT_URL_DYNAMODB", &*dynamodb), ("AWS_ENDPOINT_URL_S3", &self.moto.url)];
+        Function::start(&binary, &[&places[..], &[("OUTFLOW_TABLE", table), ("OUTFLOW_OWN", "outflow-")]].concat())
     }
 
     async fn put(&self, key: &str, bytes: Vec<u8>) {
@@ -298,8 +297,7 @@ fn scrambled(i: u64) -> u64 {
 #[tokio::test]
 async fn a_function_without_its_table_says_so() {
     let Some(world) = world().await else { return };
-    let binary = parts::binary("outflow-ingest-logs", "outflow-ingest-logs");
-    let mut function = Function::start(&binary, &[("AWS_ENDPOINT_URL", &world.moto.url), ("OUTFLOW_TABLE", "missing")]);
+    let mut function = world.function_of("ingest-logs", "missing");
     assert!(function.invoke("{}").is_err());
     assert!(function.line(1, "OUTFLOW_TABLE").contains("can't be used"));
 }

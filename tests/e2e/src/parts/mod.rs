@@ -1,7 +1,9 @@
 //! Real parts on loopback.
 
+pub mod dynamodb;
 pub mod moto;
 pub mod runtime;
+pub mod trouble;
 
 use std::path::PathBuf;
 use std::process::{Child, Command};
@@ -27,8 +29,8 @@ pub fn tools() -> PathBuf {
     root().join(".tools")
 }
 
-/// The binary of a function, built beside the tests: it is another package's, so cargo doesn't build it for them.
-pub fn binary(package: &str, name: &str) -> PathBuf {
+/// The binary of a function, named like its package and built beside the tests: it is another package's, so cargo doesn't build it for them.
+pub fn binary(package: &str) -> PathBuf {
     // Cargo would wait for its own lock anyway; so it says what is built only once.
     static BUILDING: Mutex<()> = Mutex::new(());
     let _building = BUILDING.lock();
@@ -41,11 +43,11 @@ pub fn binary(package: &str, name: &str) -> PathBuf {
         cargo.arg("--release");
     }
     assert!(cargo.status().unwrap().success(), "{package} can't be built");
-    folder.join(name)
+    folder.join(package)
 }
 
-/// What can't be started here is skipped, except where everything is required.
-pub fn skipped(what: &str) {
-    assert!(std::env::var_os("OUTFLOW_REQUIRE_ALL").is_none_or(|value| value != "1"), "{what} is missing");
-    println!("skipped: {what} is missing");
+/// Says plainly that something can't be tested here for want of a part; fails where nothing may be missing.
+pub fn skip(missing: &str) {
+    assert!(std::env::var_os("OUTFLOW_REQUIRE_ALL").is_none_or(|v| v != "1"), "{missing} is missing: make tools");
+    eprintln!("skipped: {missing} is missing: make tools");
 }

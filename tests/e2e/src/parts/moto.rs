@@ -8,7 +8,7 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::{Process, skipped, tools};
+use super::{Process, skip, tools};
 
 /// How long it may take to start on a busy machine.
 const START_MAX: Duration = Duration::from_secs(60);
@@ -24,7 +24,7 @@ pub struct Moto {
 pub fn start() -> Option<Moto> {
     let program = tools().join("venv/bin/moto_server");
     if !program.is_file() {
-        skipped("moto (make tools)");
+        skip("moto");
         return None;
     }
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
