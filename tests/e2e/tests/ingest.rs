@@ -148,7 +148,8 @@ async fn a_trail_in_all_the_forms_of_its_notices() {
         "detail": { "bucket": { "name": TRAIL }, "object": { "key": "raw+key.json.gz", "size": 1 } } });
     let delivered = json!({ "s3Bucket": TRAIL, "s3ObjectKey": ["own.json.gz", "AWSLogs/1/CloudTrail-Digest/x.json.gz"] }).to_string();
     let test = json!({ "Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": TRAIL }).to_string();
-    let called = json!({ "version": "0", "detail-type": "AWS API Call via CloudTrail", "source": "aws.s3", "detail": call("6") }).to_string();
+    let called =
+        json!({ "version": "0", "detail-type": "AWS API Call via CloudTrail", "source": "aws.s3", "detail": call("6") }).to_string();
     let mut ours = call("7");
     ours["userIdentity"] = json!({ "type": "AssumedRole", "accountId": "123456789012",
         "arn": "arn:aws:sts::123456789012:assumed-role/outflow-ingest-trail/x" });
@@ -204,7 +205,9 @@ async fn a_trail_of_hostile_things() {
     let (_, records) = world.stored(Class::Trail).await;
     assert!(records > 500, "a cut file is read as far as it goes: {records}");
     let line = function.line(1, "\"failures\"");
-    for told in ["trail/missing: the object does not exist", "trail/denied: reading the object is not allowed", "trail/large", "OF206", "OF207"] {
+    for told in
+        ["trail/missing: the object does not exist", "trail/denied: reading the object is not allowed", "trail/large", "OF206", "OF207"]
+    {
         assert!(line.contains(told), "{told} is missing in {line}");
     }
     assert!(!function.log().contains("hunter2"), "a record is quoted: {}", function.log());

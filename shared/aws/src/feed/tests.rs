@@ -54,10 +54,7 @@ fn notices_of_objects() {
         &"[".repeat(10_000),
         &deep,
     ];
-    check(
-        &of_trail_event(&queue(&bodies)),
-        expect![[""]],
-    );
+    check(&of_trail_event(&queue(&bodies)), expect![[""]]);
     check(&of_trail_event(NOTICE.as_bytes()), expect![[""]]);
     check(&of_trail_event(call.as_bytes()), expect![[""]]);
     check(&of_trail_event(b"\xff"), expect![[""]]);

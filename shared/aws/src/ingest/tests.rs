@@ -111,8 +111,14 @@ fn records_of_a_stream_are_packed_together() {
         .to_string()
     };
     let base64 = |text: &str| base64::Engine::encode(&base64::engine::general_purpose::STANDARD, text);
-    let data = [base64(&message("/aws/lambda/f", 1)), base64(&message("/aws/lambda/g", 2)), base64(&message("/aws/lambda/outflow-x", 3)), "%".to_owned()];
-    let record = |(i, data): (usize, &String)| json!({ "kinesis": { "sequenceNumber": i.to_string(), "data": data }, "eventSource": "aws:kinesis" });
+    let data = [
+        base64(&message("/aws/lambda/f", 1)),
+        base64(&message("/aws/lambda/g", 2)),
+        base64(&message("/aws/lambda/outflow-x", 3)),
+        "%".to_owned(),
+    ];
+    let record =
+        |(i, data): (usize, &String)| json!({ "kinesis": { "sequenceNumber": i.to_string(), "data": data }, "eventSource": "aws:kinesis" });
     let event = json!({ "Records": data.iter().enumerate().map(record).collect::<Vec<_>>() }).to_string();
     check(&taken(Embedded::temporary().unwrap(), &NoObjects, &of_log_event(event.as_bytes())), expect![[""]]);
 }
