@@ -21,6 +21,10 @@ const OPERATION_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Context {
     /// For the clients of the SDK.
     pub sdk: SdkConfig,
+    /// `OUTFLOW_TABLE`: the table; empty where it isn't set.
+    pub table: String,
+    /// `OUTFLOW_OWN`: how the names of our own functions and roles begin; empty: nothing is left out.
+    pub own_prefix: String,
 }
 
 impl Context {
@@ -35,6 +39,17 @@ impl Context {
             .credentials_provider(aws_config::environment::EnvironmentVariableCredentialsProvider::new())
             .load()
             .await;
-        Context { sdk }
+        let setting = |name| std::env::var(name).unwrap_or_default();
+        Context { sdk, table: setting("OUTFLOW_TABLE"), own_prefix: setting("OUTFLOW_OWN") }
+    }
+
+    /// A client of DynamoDB.
+    pub fn dynamo(&self) -> aws_sdk_dynamodb::Client {
+        aws_sdk_dynamodb::Client::new(&self.sdk)
+    }
+
+    /// A client of S3.
+    pub fn s3(&self) -> aws_sdk_s3::Client {
+        aws_sdk_s3::Client::new(&self.sdk)
     }
 }

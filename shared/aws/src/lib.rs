@@ -5,3 +5,7 @@
 
 pub mod context;
 pub mod dynamo;
+pub mod feed;
+pub mod ingest;
+pub mod objects;
+pub mod own_log;

@@ -248,6 +248,8 @@ impl Lateness {
 const LATE_EARLY_MS: i64 = 2 * 60_000;
 /// How long batches are kept: longer than judging may be down.
 const KEPT_MS: i64 = 3 * 24 * 3_600_000;
+/// Bytes of one batch: a table takes items of 400 KiB, names and keys included.
+const BATCH_BYTES_MAX: usize = 384 << 10;
 /// Requests under way at once: a delivery falls into a few windows; a store that is full gets no more than this.
 const PUTS_AT_ONCE: usize = 16;
 
@@ -266,7 +268,9 @@ pub struct Arrived {
 pub async fn arrive<S: Store>(store: &S, batches: &[Batch], now: Timestamp, lateness: &Lateness) -> Result<Arrived, StoreError> {
     let mut arrived = Arrived::default();
     let mut failed = None;
-    for some in batches.chunks(PUTS_AT_ONCE) {
+    let mut fitting = Vec::new();
+    batches.iter().for_each(|batch| split(batch.clone(), BATCH_BYTES_MAX, &mut fitting));
+    for some in fitting.chunks(PUTS_AT_ONCE) {
         for result in together(some.iter().map(|batch| arrive_one(store, batch, now, lateness))).await {
             match result {
                 Ok(is_late) => {
@@ -289,6 +293,20 @@ async fn arrive_one<S: Store>(store: &S, batch: &Batch, now: Timestamp, lateness
     match late {
         None => Ok(false),
         Some(mark) => store.commit(put(mark, Vec::new())).await.map(|()| true),
+    }
+}
+
+/// Halves a batch until its parts fit: the union of the parts is the batch.
+fn split(mut batch: Batch, bytes_max: usize, fitting: &mut Vec<Batch>) {
+    if batch.rows.len() < 2 || batch.encode().len() <= bytes_max {
+        return fitting.push(batch);
+    }
+    let mut behind = batch.clone();
+    behind.rows = batch.rows.split_off(batch.rows.len() / 2);
+    for mut half in [batch, behind] {
+        // Subjects without a row are left out.
+        half.keep(|_| true);
+        split(half, bytes_max, fitting);
     }
 }
 

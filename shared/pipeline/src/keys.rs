@@ -237,7 +237,7 @@ mod tests {
         let now = Timestamp::parse("2025-03-20T06:42:33Z").unwrap();
         for class in [Class::Logs, Class::Trail] {
             let batch = arrived(Some(now.window()), class, &[0xab; 16], now);
-            assert_eq!(batch.sort, "67dbb7c9-abababababababababababababababab");
+            assert_eq!(batch.sort, "67dbb8d9-abababababababababababababababab");
             assert_eq!(late_batch(&late(now.window(), class, &batch)), Some((now.window(), class, batch)));
         }
         for broken in ["", "00", "00-l", "00-x-1", "zz-l-1"] {

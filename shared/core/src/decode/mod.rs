@@ -258,6 +258,7 @@ impl Reader<'_> {
 
     /// Tells that the content lies elsewhere; also where nothing else here is a log.
     fn elsewhere(&mut self, offset: usize, bucket: &str, key: &str) {
+        self.foreign = true;
         self.certain(Reject::elsewhere(self.at(offset), bucket, key));
     }
 

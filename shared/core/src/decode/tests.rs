@@ -839,7 +839,9 @@ fn dead_letters() {
     let message = |body: &str| format!(r#"{{"MessageId":"m","ReceiptHandle":"r","MD5OfBody":"0","Body":{}}}"#, quoted(body));
     let bodies = [notice, &removed, created, delivered, &topic(notice), &call, &logs, &failed, "no json", r#"{"a":1}"#, "{"];
     let messages = bodies.map(message).join(",");
-    check(format!(r#"{{"Messages":[{messages}]}}"#), expect![[r#"
+    check(
+        format!(r#"{{"Messages":[{messages}]}}"#),
+        expect![[r#"
         Some(Trail)
         reject OF214 at 13: a notice of an object in S3 and not the object itself: fetch it and give it as a file s3://trail/AWSLogs/1%3A.json.gz
         reject OF209 at 244: the message holds no log: the message is skipped
@@ -855,8 +857,11 @@ fn dead_letters() {
         reject OF209 at 2250: the message holds no log: the message is skipped
         reject OF209 at 2321: the message holds no log: the message is skipped
         reject OF201 at 2394: the content ends inside a record: fetch the file again
-    "#]]);
-    check(bodies.map(message).join("\n"), expect![[r#"
+    "#]],
+    );
+    check(
+        bodies.map(message).join("\n"),
+        expect![[r#"
         Some(Trail)
         reject OF214 at 0: a notice of an object in S3 and not the object itself: fetch it and give it as a file s3://trail/AWSLogs/1%3A.json.gz
         reject OF209 at 231: the message holds no log: the message is skipped
@@ -872,16 +877,23 @@ fn dead_letters() {
         reject OF209 at 2237: the message holds no log: the message is skipped
         reject OF209 at 2308: the message holds no log: the message is skipped
         reject OF201 at 2381: the content ends inside a record: fetch the file again
-    "#]]);
+    "#]],
+    );
     let trigger = |body: &str| format!(r#"{{"messageId":"m","body":{},"eventSource":"aws:sqs"}}"#, quoted(body));
-    check(format!(r#"{{"Records":[{},{}]}}"#, trigger(&call), trigger(notice)), expect![[r#"
+    check(
+        format!(r#"{{"Records":[{},{}]}}"#, trigger(&call), trigger(notice)),
+        expect![[r#"
         Some(EventBridge)
         trail 2025-03-20T06:42:33Z s3.amazonaws.com GetObject [e1] raw 130
         reject OF214 at 275: a notice of an object in S3 and not the object itself: fetch it and give it as a file s3://trail/AWSLogs/1%3A.json.gz
-    "#]]);
-    check(r#"{"Messages":[]}"#, expect![[r#"
+    "#]],
+    );
+    check(
+        r#"{"Messages":[]}"#,
+        expect![[r#"
         None
-    "#]]);
+    "#]],
+    );
 }
 
 fn quoted(text: &str) -> String {

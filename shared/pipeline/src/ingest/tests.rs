@@ -4,6 +4,7 @@ use std::cell::RefCell;
 
 use outflow_core::batch::HashKey;
 use outflow_core::decode::RejectReason;
+use outflow_core::window::unite;
 
 use super::*;
 use crate::store::{Item, embedded::Embedded};
@@ -23,7 +24,7 @@ fn call(id: &str, time: &str, role: &str, account: &str) -> String {
 fn message(group: &str, time: &str, text: &str) -> String {
     let ms = Timestamp::parse(time).unwrap().ms();
     format!(
-        r#"{{"messageType":"DATA_MESSAGE","owner":"123456789012","logGroup":"{group}","logStream":"2025/03/20/[$LATEST]ab","subscriptionFilters":["f"],"logEvents":[{{"id":"1","timestamp":{ms},"message":"{text}"}}]}}"#
+        r#"{{"messageType":"DATA_MESSAGE","owner":"123456789012","logGroup":"{group}","logStream":"2025/03/20/[$LATEST]ab","subscriptionFilters":["f"],"logEvents":[{{"id":"{ms}","timestamp":{ms},"message":"{text}"}}]}}"#
     )
 }
 
@@ -61,12 +62,13 @@ fn batches(contents: &[String]) -> Vec<Batch> {
 
 #[test]
 fn late_batches_are_marked_after_they_are_written() {
-    // Judged at 06:55 and 07:05; two minutes before that a batch is late.
+    // Logs of 06:55 to 07:00 are judged at 07:05, the trail of 06:45 to 06:50, too; until 07:03 nothing is late.
     for (content, late) in [
         (message("g", "2025-03-20T06:46:00Z", "x"), true),
-        (message("g", "2025-03-20T06:54:59Z", "x"), false),
+        (message("g", "2025-03-20T06:54:59Z", "x"), true),
+        (message("g", "2025-03-20T06:55:00Z", "x"), false),
         (message("g", "2025-03-20T07:01:00Z", "x"), false),
-        (call("1", "2025-03-20T06:39:00Z", "r", "1"), true),
+        (call("1", "2025-03-20T06:44:59Z", "r", "1"), true),
         (call("1", "2025-03-20T06:46:00Z", "r", "1"), false),
     ] {
         let store = Recorded::default();
@@ -145,4 +147,17 @@ fn a_delivery_that_panics_costs_itself() {
     assert!(matches!(result, Err(Panicked)));
     intake.try_take(message("g", "2025-03-20T06:47:00Z", "after").as_bytes(), "", &mut |_| {}).unwrap();
     assert_eq!(intake.packer.finish().0[0].records(), 2);
+}
+
+#[test]
+fn a_batch_that_is_too_large_for_a_table_is_cut() {
+    let time = "2025-03-20T06:46:00Z";
+    let contents: Vec<String> = (0..500).map(|i| call(&i.to_string(), time, &format!("role-{}", i % 50), "1")).collect();
+    let whole = batches(&contents).remove(0);
+    let bytes_max = whole.encode().len() / 3;
+    let mut parts = Vec::new();
+    split(whole.clone(), bytes_max, &mut parts);
+    assert!(parts.len() > 3 && parts.iter().all(|part| part.encode().len() <= bytes_max), "{} parts", parts.len());
+    let read = parts.iter().map(|part| Batch::decode(&part.encode()).unwrap()).collect();
+    assert_eq!(unite(whole.window, whole.class, read).0, whole);
 }
