@@ -247,7 +247,8 @@ impl<'s, S: Store> Evaluate<'s, S> {
                 self.run.behind = true;
                 return Ok(());
             }
-            if window.0 + KEPT_WINDOWS < now.window().0 {
+            let is_old = window.0 + KEPT_WINDOWS < now.window().0;
+            if is_old {
                 self.run.mistimed += marks.len() as u64;
             } else if self.looked.max(self.cursor).is_some_and(|looked| window <= looked) {
                 let is_late = self.cursor.is_some_and(|cursor| window <= cursor);
@@ -258,7 +259,10 @@ impl<'s, S: Store> Evaluate<'s, S> {
                 // It is judged when it is due; its marks are taken away after that.
                 continue;
             }
-            for key in marks {
+            // A mark whose batch was not read yet, because reads lag, stays for the next minute.
+            let judged = self.judged.get(&window);
+            let read = |(_, _, batch): (WindowId, Class, Key)| judged.is_some_and(|judged| judged.contains(&step::name(&batch)));
+            for key in marks.into_iter().filter(|key| is_old || keys::late_batch(key).is_some_and(read)) {
                 self.store.commit(vec![Write::Delete { key }]).await?;
             }
         }
