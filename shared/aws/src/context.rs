@@ -23,6 +23,11 @@ pub struct Context {
     pub sdk: SdkConfig,
 }
 
+/// A setting of the environment; an empty one is none.
+pub fn setting(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.trim().is_empty())
+}
+
 impl Context {
     /// Reads the environment; once per cold start.
     pub async fn from_env() -> Context {

@@ -4,3 +4,9 @@
 //! what is normal in core.
 
 pub mod context;
+mod failure;
+pub mod secrets;
+pub mod slack;
+mod slack_codes;
+pub mod sns;
+pub mod sqs;

@@ -98,6 +98,14 @@ pub fn untold(uid: &str) -> Key {
     Key::new(UNTOLD, uid)
 }
 
+/// Partition of what was last said about each incident.
+pub const SENT: &str = "sent";
+
+/// What was last said about an incident.
+pub fn sent(uid: &str) -> Key {
+    Key::new(SENT, uid)
+}
+
 /// Which function works with which role.
 pub fn directory() -> Key {
     Key::new("meta", "directory")

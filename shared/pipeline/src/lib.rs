@@ -1,12 +1,14 @@
 //! When things are decided: load, decide in core, commit.
 //!
-//! Each step is one file: `ingest` writes batches, `evaluate` judges windows and joins incidents, `replay` does both over
-//! a folder on simulated time. They know a [`store::Store`] and not where it is. There is deliberately no clock, no
-//! network and no AWS SDK here.
+//! Each step is one file: `ingest` writes batches, `evaluate` judges windows and joins incidents, `notify` tells them, `replay`
+//! does the first two over a folder on simulated time. They know a [`store::Store`] and a [`sender::Sender`], and not where those
+//! are. There is deliberately no clock, no network and no AWS SDK here.
 
 pub mod evaluate;
 pub mod ingest;
 pub mod keys;
+pub mod notify;
 pub mod replay;
+pub mod sender;
 pub mod source;
 pub mod store;
