@@ -12,7 +12,7 @@ OUTFLOW := target/release/outflow
 FUZZ_SECONDS ?= 60
 DENY_VERSION := 0.20.2
 
-.PHONY: help demo build check test tools deny quality bench fuzz clean
+.PHONY: help demo build check test tools dynamodb deny quality bench fuzz clean
 
 help: ## This list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -45,10 +45,14 @@ test: tools ## Everything that must hold; what CI runs
 	$(MAKE) --no-print-directory deny
 	cargo test --workspace --locked
 
-tools: .tools/ocsf-2004.json .tools/bin/cargo-deny ## What tests need, pinned, into .tools/
+tools: .tools/ocsf-2004.json .tools/bin/cargo-deny dynamodb ## What tests need, pinned, into .tools/
 
 .tools/ocsf-2004.json: tests/requirements.txt tests/tools/ocsf_schema.py
 	tests/tools/python.sh
+
+# Skips itself where it is installed already, or where there is no Java.
+dynamodb:
+	tests/tools/dynamodb.sh
 
 .tools/bin/cargo-deny:
 	cargo install --locked cargo-deny --version $(DENY_VERSION) --root .tools

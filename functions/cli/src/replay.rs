@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::ValueEnum;
-use outflow_core::batch::HashKey;
 use outflow_core::incident::Severity;
+use outflow_pipeline::head;
 use outflow_pipeline::replay::{Replay, ReplayError, replay, told};
 use outflow_pipeline::store::embedded::{Embedded, OpenError};
 
@@ -83,7 +83,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
         baseline: args.baseline,
         function: args.function,
         config: settings.core,
-        hash_key: random_key(),
+        hash_key: head::random_key(),
         keep: args.state.is_some(),
     };
     let said = pollster::block_on(replay(&what, &store, &mut Line::new())).map_err(|e| failed(&e, args.state.as_deref()))?;
@@ -142,14 +142,4 @@ fn failed(error: &ReplayError, state: Option<&Path>) -> Failure {
 
 fn write_failed(place: &Path, error: &std::io::Error) -> Failure {
     Failure::new("OF117", format!("{} can't be written", place.display()), "check that the folder can be written").because(error)
-}
-
-/// Nobody who writes the logs may know it: with it one could write two events that count as one.
-fn random_key() -> HashKey {
-    use std::hash::{BuildHasher, Hasher, RandomState};
-    let mut key = [0; 16];
-    for half in key.chunks_mut(8) {
-        half.copy_from_slice(&RandomState::new().build_hasher().finish().to_le_bytes());
-    }
-    HashKey(key)
 }

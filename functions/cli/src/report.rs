@@ -8,6 +8,7 @@ use std::path::Path;
 
 use outflow_core::alert::{self, clean, text::Style};
 use outflow_core::incident::{Incident, Severity};
+use outflow_core::limits::OBJECT_NAME_MAX;
 use outflow_core::time::Timestamp;
 use outflow_pipeline::replay::{Coverage, Report};
 use unicode_width::UnicodeWidthStr as _;
@@ -169,6 +170,9 @@ fn unread(out: &mut impl Write, said: &Report) -> io::Result<()> {
         for r in said.rejects.iter().take(LISTED_MAX) {
             let reason = format!("{} [{}]", r.reject.reason, r.reject.reason.code());
             writeln!(out, "         {} at byte {}\n           {}", path(&r.path), r.reject.offset, wrap(&reason))?;
+            if let Some(object) = &r.reject.object {
+                writeln!(out, "           {}", clean(object, OBJECT_NAME_MAX))?;
+            }
         }
     }
     for (file, error) in said.unreadable.iter().take(LISTED_MAX) {

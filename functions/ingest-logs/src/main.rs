@@ -1,3 +1,40 @@
 //! Lambda: log subscriptions into batches.
+//!
+//! Triggers: CloudWatch Logs itself, or a Kinesis stream that it writes to (with `ReportBatchItemFailures`). What fails is
+//! answered as failed, so that the trigger keeps it. There is deliberately nothing else here: what is read stands in
+//! `feed`, what is done in `ingest`.
 
-fn main() {}
+use std::time::UNIX_EPOCH;
+
+use anyhow::Context as _;
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use outflow_aws::context::Context;
+use outflow_aws::dynamo::DynamoStore;
+use outflow_aws::ingest::Ingest;
+use outflow_aws::objects::NoObjects;
+use outflow_aws::{feed, own_log};
+use outflow_core::time::Timestamp;
+use outflow_pipeline::ingest::Own;
+use serde_json::value::RawValue;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    own_log::quiet_panics();
+    let context = Context::from_env().await;
+    let store = DynamoStore::new(&context.dynamo(), &context.table);
+    let ingest = Ingest::open(store, Own::of_stack(&context.own_prefix)).await.context("the table of OUTFLOW_TABLE can't be used")?;
+    let ingest = &ingest;
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
+        let now = now()?;
+        let messages = feed::of_log_event(event.payload.get().as_bytes());
+        let outcome = ingest.take(&NoObjects, &messages, now).await;
+        outcome.line("ingest-logs", now).write(now);
+        outcome.answer().map_err(Error::from)
+    }))
+    .await
+}
+
+fn now() -> anyhow::Result<Timestamp> {
+    let ms = UNIX_EPOCH.elapsed().ok().and_then(|elapsed| i64::try_from(elapsed.as_millis()).ok());
+    ms.and_then(Timestamp::from_ms).context("the clock is wrong")
+}

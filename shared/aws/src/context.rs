@@ -21,11 +21,16 @@ const OPERATION_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Context {
     /// For the clients of the SDK.
     pub sdk: SdkConfig,
-}
-
-/// A setting of the environment; an empty one is none.
-pub fn setting(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.trim().is_empty())
+    /// `OUTFLOW_TABLE`: the table; empty where it isn't set.
+    pub table: String,
+    /// `OUTFLOW_OWN`: how the names of our own functions and roles begin; empty: nothing is left out.
+    pub own_prefix: String,
+    /// `OUTFLOW_TOPIC_ARN`: the topic of alerts.
+    pub topic: Option<String>,
+    /// `OUTFLOW_SLACK_SECRET`: name or ARN of what holds the webhook or the token.
+    pub slack_secret: Option<String>,
+    /// `OUTFLOW_SLACK_CHANNEL`, `OUTFLOW_SLACK_ENDPOINT`.
+    pub slack: crate::slack::Settings,
 }
 
 impl Context {
@@ -40,6 +45,34 @@ impl Context {
             .credentials_provider(aws_config::environment::EnvironmentVariableCredentialsProvider::new())
             .load()
             .await;
-        Context { sdk }
+        let setting = |name| std::env::var(name).unwrap_or_default();
+        let stated = |name| Some(setting(name)).filter(|value| !value.trim().is_empty());
+        Context {
+            sdk,
+            table: setting("OUTFLOW_TABLE"),
+            own_prefix: setting("OUTFLOW_OWN"),
+            topic: stated("OUTFLOW_TOPIC_ARN"),
+            slack_secret: stated("OUTFLOW_SLACK_SECRET"),
+            slack: crate::slack::Settings {
+                channel: stated("OUTFLOW_SLACK_CHANNEL"),
+                endpoint: stated("OUTFLOW_SLACK_ENDPOINT"),
+                timeout: None,
+            },
+        }
+    }
+
+    /// A client of DynamoDB.
+    pub fn dynamo(&self) -> aws_sdk_dynamodb::Client {
+        aws_sdk_dynamodb::Client::new(&self.sdk)
+    }
+
+    /// A client of SQS.
+    pub fn sqs(&self) -> aws_sdk_sqs::Client {
+        aws_sdk_sqs::Client::new(&self.sdk)
+    }
+
+    /// A client of S3.
+    pub fn s3(&self) -> aws_sdk_s3::Client {
+        aws_sdk_s3::Client::new(&self.sdk)
     }
 }

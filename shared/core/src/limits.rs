@@ -45,6 +45,13 @@ pub const FINDINGS_PER_INCIDENT_MAX: usize = 64;
 /// one problem that the first thousand tell.
 pub const INCIDENTS_OPEN_MAX: usize = 1_000;
 
+/// Characters of the name of an object in a notice: a bucket's has 63, a key at most 1,024.
+pub const OBJECT_NAME_MAX: usize = 1_100;
+
+/// Bytes of one object of S3 as it lies there: CloudTrail's files have 50 MB before gzip and a tenth of that after it;
+/// what is larger is no trail, and would take the function's memory.
+pub const OBJECT_BYTES_MAX: usize = 64 << 20;
+
 /// Inflated bytes of one file: CloudTrail cuts its files at 50 MB before gzip, exports of log groups are some 100 MB; a
 /// gzip bomb may claim a thousand times its size. What lies behind is a reject.
 pub const INFLATED_BYTES_MAX: usize = 256 << 20;

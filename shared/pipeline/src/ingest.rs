@@ -1,12 +1,18 @@
 //! Bytes of a feed → batches in the store.
 //!
-//! [`Intake`] decodes and observes, and counts what it saw; [`commit`] writes what a packer gives, each batch once, with a
-//! marker that its window waits to be judged. Ingest only writes: it looks at no baseline and decides nothing. There is
+//! [`Intake`] decodes and observes, and counts what it saw. What a packer gives is written in one of two ways: replay's
+//! [`commit`] writes each batch once, with a marker that its window waits to be judged; the account's [`arrive`] only puts,
+//! under the time of arrival, and marks what came late. Ingest only writes: it looks at no baseline and decides nothing.
+//! What we write into the watched logs ourselves is left out, or every invocation would cause the next. There is
 //! deliberately no file here: `source` finds those.
+
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::Poll;
 
 use outflow_core::batch::{Batch, Packer};
 use outflow_core::decode::{self, Decoded, Line, LogRecord, Reject, Scratch, Sink, TrailRecord};
-use outflow_core::observe::{observe_log, observe_trail};
+use outflow_core::observe::{Class, observe_log, observe_trail};
 use outflow_core::time::Timestamp;
 
 use crate::keys;
@@ -33,6 +39,8 @@ pub struct Tally {
     pub controls: u64,
     /// Records without a usable time: counted, and kept out of windows.
     pub untimed: u64,
+    /// Records of our own functions: counted, and left out.
+    pub own: u64,
     /// The earliest record.
     pub from: Option<Timestamp>,
     /// The latest record.
@@ -51,40 +59,99 @@ impl Tally {
     }
 }
 
+/// How our own functions are recognised: their roles and log groups bear the name of their stack.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Own {
+    /// How the names of our roles begin; empty: we have none.
+    role_prefix: String,
+    /// How the names of our log groups begin; empty: we have none.
+    group_prefix: String,
+}
+
+impl Own {
+    /// Everything of a stack whose functions and roles are named `prefix…`. An empty prefix is nobody's.
+    pub fn of_stack(prefix: &str) -> Own {
+        let group_prefix = if prefix.is_empty() { String::new() } else { format!("/aws/lambda/{prefix}") };
+        Own { role_prefix: prefix.to_owned(), group_prefix }
+    }
+
+    /// A call of one of our functions: its role bears our name and is of the account that tells it. A role of another
+    /// account may bear any name.
+    fn called(&self, record: &TrailRecord<'_>) -> bool {
+        if self.role_prefix.is_empty() {
+            return false;
+        }
+        let identity = &record.user_identity;
+        let issuer = identity.session_context.session_issuer.arn.rsplit_once(":role/").map(|(_, path)| path);
+        let role = issuer.and_then(|path| path.rsplit('/').next());
+        let session = || identity.arn.split_once(":assumed-role/").and_then(|(_, rest)| rest.split('/').next());
+        let is_ours = role.or_else(session).is_some_and(|role| role.starts_with(&self.role_prefix));
+        is_ours && *identity.account_id == *record.recipient_account_id
+    }
+
+    fn wrote(&self, record: &LogRecord<'_>) -> bool {
+        !self.group_prefix.is_empty() && record.origin.group.starts_with(&self.group_prefix)
+    }
+}
+
 /// Takes in one file or delivery after another.
 pub struct Intake {
     /// Collects observations.
     pub packer: Packer,
     /// Counts.
     pub tally: Tally,
+    own: Own,
     scratch: Scratch,
 }
+
+/// Decoding panicked where no single record was to blame.
+#[derive(Debug, thiserror::Error)]
+#[error("a defect of Outflow: reading it panicked")]
+pub struct Panicked;
 
 impl Intake {
     /// Begins with nothing.
     pub fn new(packer: Packer) -> Intake {
-        Intake { packer, tally: Tally::default(), scratch: Scratch::default() }
+        Intake { packer, tally: Tally::default(), own: Own::default(), scratch: Scratch::default() }
+    }
+
+    /// Leaves out what we wrote ourselves.
+    pub fn without(self, own: Own) -> Intake {
+        Intake { own, ..self }
     }
 
     /// Decodes one file or delivery. `function` names the function where the content names none. Rejects go to `reject`.
     pub fn take(&mut self, bytes: &[u8], function: &str, reject: &mut dyn FnMut(Reject)) -> Decoded {
-        let Intake { packer, tally, scratch } = self;
-        let mut taker = Taker { packer, tally, function, reject };
+        let Intake { packer, tally, own, scratch } = self;
+        let mut taker = Taker { packer, tally, own, function, reject };
         let decoded = decode::decode(bytes, scratch, &mut taker);
         tally.records += decoded.records;
         decoded
+    }
+
+    /// Like [`Intake::take`], where a panic must not cost the other deliveries. What was observed before it stays: it is true.
+    pub fn try_take(&mut self, bytes: &[u8], function: &str, reject: &mut dyn FnMut(Reject)) -> Result<Decoded, Panicked> {
+        catch_unwind(AssertUnwindSafe(|| self.take(bytes, function, reject))).map_err(|_| {
+            self.scratch = Scratch::default();
+            Panicked
+        })
     }
 }
 
 struct Taker<'a> {
     packer: &'a mut Packer,
     tally: &'a mut Tally,
+    own: &'a Own,
     function: &'a str,
     reject: &'a mut dyn FnMut(Reject),
 }
 
 impl Sink for Taker<'_> {
     fn trail(&mut self, record: &TrailRecord<'_>, raw: &[u8]) {
+        if self.own.called(record) {
+            self.tally.own += 1;
+            return;
+        }
         match &*record.event_category {
             "Data" => self.tally.trail_data += 1,
             "Management" | "" => self.tally.trail_management += 1,
@@ -95,6 +162,10 @@ impl Sink for Taker<'_> {
     }
 
     fn log(&mut self, record: &LogRecord<'_>) {
+        if self.own.wrote(record) {
+            self.tally.own += 1;
+            return;
+        }
         self.tally.log_events += 1;
         self.tally.dropped += u64::from(matches!(record.line, Line::LogsDropped { .. }));
         self.tally.reports += u64::from(matches!(record.line, Line::Report(_)));
@@ -136,3 +207,115 @@ pub async fn commit<S: Store>(store: &S, batches: &[Batch]) -> Result<u64, Store
     store.commit(writes).await?;
     Ok(duplicates)
 }
+
+/// How long after a window's end it is judged, by class: by then nearly everything has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lateness {
+    /// Of logs.
+    pub logs_ms: i64,
+    /// Of the trail.
+    pub trail_ms: i64,
+}
+
+impl Default for Lateness {
+    /// CloudWatch Logs delivers within some three minutes, CloudTrail's files come five minutes after their events on
+    /// average, seven for one in twenty.
+    fn default() -> Lateness {
+        Lateness { logs_ms: 5 * 60_000, trail_ms: 15 * 60_000 }
+    }
+}
+
+impl Lateness {
+    fn is_late(&self, batch: &Batch, now: Timestamp) -> bool {
+        let lateness_ms = match batch.class {
+            Class::Logs => self.logs_ms,
+            Class::Trail => self.trail_ms,
+        };
+        batch.window.is_some_and(|window| now >= window.end().plus_ms(lateness_ms - LATE_EARLY_MS))
+    }
+}
+
+/// So long before a window is judged a batch counts as late already: its judge may have listed the batches before ours
+/// can be seen, and a mark too many only costs a look.
+const LATE_EARLY_MS: i64 = 2 * 60_000;
+/// How long batches are kept: longer than judging may be down.
+const KEPT_MS: i64 = 3 * 24 * 3_600_000;
+/// Bytes of one batch: a table takes items of 400 KiB, names and keys included.
+const BATCH_BYTES_MAX: usize = 384 << 10;
+/// Requests under way at once: a delivery falls into a few windows; a store that is full gets no more than this.
+const PUTS_AT_ONCE: usize = 16;
+
+/// What was written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Arrived {
+    /// Batches.
+    pub batches: u64,
+    /// Of those, marked as late.
+    pub late: u64,
+}
+
+/// Writes batches as they arrive in the account: each one put, then its mark where it is late; no read, no condition. A
+/// retry writes under another second, which makes no difference to a union. After an error some are written and the rest
+/// is not: whoever retries writes all again.
+pub async fn arrive<S: Store>(store: &S, batches: &[Batch], now: Timestamp, lateness: &Lateness) -> Result<Arrived, StoreError> {
+    let mut arrived = Arrived::default();
+    let mut failed = None;
+    let mut fitting = Vec::new();
+    batches.iter().for_each(|batch| split(batch.clone(), BATCH_BYTES_MAX, &mut fitting));
+    for some in fitting.chunks(PUTS_AT_ONCE) {
+        for result in together(some.iter().map(|batch| arrive_one(store, batch, now, lateness))).await {
+            match result {
+                Ok(is_late) => {
+                    arrived.batches += 1;
+                    arrived.late += u64::from(is_late);
+                }
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+    }
+    failed.map_or(Ok(arrived), Err)
+}
+
+/// The batch first: a mark without its batch would be read in vain.
+async fn arrive_one<S: Store>(store: &S, batch: &Batch, now: Timestamp, lateness: &Lateness) -> Result<bool, StoreError> {
+    let put = |key, bytes| vec![Write::Put { key, bytes, expect: Expect::Any, expires: Some(now.plus_ms(KEPT_MS)) }];
+    let key = keys::arrived(batch.window, batch.class, &batch.delivery_id(), now);
+    let late = batch.window.filter(|_| lateness.is_late(batch, now)).map(|window| keys::late(window, batch.class, &key));
+    store.commit(put(key, batch.encode())).await?;
+    match late {
+        None => Ok(false),
+        Some(mark) => store.commit(put(mark, Vec::new())).await.map(|()| true),
+    }
+}
+
+/// Halves a batch until its parts fit: the union of the parts is the batch.
+fn split(mut batch: Batch, bytes_max: usize, fitting: &mut Vec<Batch>) {
+    if batch.rows.len() < 2 || batch.encode().len() <= bytes_max {
+        return fitting.push(batch);
+    }
+    let mut behind = batch.clone();
+    behind.rows = batch.rows.split_off(batch.rows.len() / 2);
+    for mut half in [batch, behind] {
+        // Subjects without a row are left out.
+        half.keep(|_| true);
+        split(half, bytes_max, fitting);
+    }
+}
+
+/// Waits for all of some futures, in order.
+async fn together<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
+    let mut running: Vec<_> = futures.map(|future| (Box::pin(future), None)).collect();
+    poll_fn(|context| {
+        for (future, output) in running.iter_mut().filter(|(_, output)| output.is_none()) {
+            if let Poll::Ready(value) = future.as_mut().poll(context) {
+                *output = Some(value);
+            }
+        }
+        if running.iter().all(|(_, output)| output.is_some()) { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    running.into_iter().filter_map(|(_, output)| output).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 
 use outflow_core::entity::{Entity, EntityKind};
 use outflow_core::observe::Class;
-use outflow_core::time::WindowId;
+use outflow_core::time::{Timestamp, WindowId};
 
 use crate::store::Key;
 
@@ -14,14 +14,63 @@ pub const UNITED: &str = "+";
 
 /// Partition of the batches of a window and class.
 pub fn batches(window: Option<WindowId>, class: Class) -> String {
-    let letter = if class == Class::Logs { 'l' } else { 't' };
-    format!("w/{:08x}/{letter}", window.map_or(UNTIMED, |w| w.0))
+    format!("w/{:08x}/{}", window.map_or(UNTIMED, |w| w.0), class_letter(class))
+}
+
+fn class_letter(class: Class) -> char {
+    match class {
+        Class::Logs => 'l',
+        Class::Trail => 't',
+    }
+}
+
+/// Whether a partition holds batches: items that are only ever put whole, and of which nobody asks the revision.
+pub fn holds_batches(partition: &str) -> bool {
+    partition.starts_with("w/")
+}
+
+/// Whether reads of a partition may lag behind writes, at half the price. A window is judged minutes after its last batch
+/// and a read lags by a second at most; but whoever takes a marker away must know it to be older than that, or the
+/// batch that it stands for may not have been seen.
+pub fn reads_may_lag(partition: &str) -> bool {
+    holds_batches(partition)
+}
+
+/// What kind of item a partition holds, as it is counted: the first segment of its name.
+pub fn kind(partition: &str) -> &str {
+    partition.split('/').next().unwrap_or(partition)
 }
 
 /// A batch, by the hash of its observations.
 pub fn batch(window: Option<WindowId>, class: Class, delivery: &[u8; 16]) -> Key {
-    let hex: String = delivery.iter().map(|b| format!("{b:02x}")).collect();
-    Key::new(batches(window, class), hex)
+    Key::new(batches(window, class), hex(delivery))
+}
+
+/// A batch that arrived in the account, by the second of its arrival and the hash of its observations: what came since
+/// somebody last looked is the end of the list.
+pub fn arrived(window: Option<WindowId>, class: Class, delivery: &[u8; 16], now: Timestamp) -> Key {
+    Key::new(batches(window, class), format!("{:08x}-{}", now.ms() / 1_000, hex(delivery)))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// Partition of the marks of batches that came when their window was about to be judged, or after that.
+pub const LATE: &str = "late";
+
+/// The mark of a late batch.
+pub fn late(window: WindowId, class: Class, batch: &Key) -> Key {
+    Key::new(LATE, format!("{:08x}-{}-{}", window.0, class_letter(class), batch.sort))
+}
+
+/// Reads the window, the class and the batch of a [`late`] key.
+pub fn late_batch(key: &Key) -> Option<(WindowId, Class, Key)> {
+    let (window, rest) = key.sort.split_once('-')?;
+    let (letter, sort) = rest.split_once('-')?;
+    let window = WindowId(u32::from_str_radix(window, 16).ok()?);
+    let class = [Class::Logs, Class::Trail].into_iter().find(|class| letter.parse() == Ok(class_letter(*class)))?;
+    Some((window, class, Key::new(batches(Some(window), class), sort)))
 }
 
 /// The batch that holds all of a judged window: sorts before every delivery.
@@ -114,4 +163,30 @@ pub fn directory() -> Key {
 /// What the state file is: its format and the key of its hashes.
 pub fn meta() -> Key {
     Key::new("meta", "replay")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_late_mark_names_its_batch() {
+        let now = Timestamp::parse("2025-03-20T06:42:33Z").unwrap();
+        for class in [Class::Logs, Class::Trail] {
+            let batch = arrived(Some(now.window()), class, &[0xab; 16], now);
+            assert_eq!(batch.sort, "67dbb8d9-abababababababababababababababab");
+            assert_eq!(late_batch(&late(now.window(), class, &batch)), Some((now.window(), class, batch)));
+        }
+        for broken in ["", "00", "00-l", "00-x-1", "zz-l-1"] {
+            assert_eq!(late_batch(&Key::new(LATE, broken)), None, "{broken}");
+        }
+    }
+
+    #[test]
+    fn batches_stand_in_order_of_arrival_behind_the_united_one() {
+        let now = Timestamp::parse("2025-03-20T06:42:33Z").unwrap();
+        let early = arrived(None, Class::Logs, &[0xff; 16], now);
+        let late = arrived(None, Class::Logs, &[0; 16], now.plus_ms(1_000));
+        assert!(united(None, Class::Logs) < early && early < late);
+    }
 }

@@ -5,6 +5,7 @@
 //! are. There is deliberately no clock, no network and no AWS SDK here.
 
 pub mod evaluate;
+pub mod head;
 pub mod ingest;
 pub mod keys;
 pub mod notify;

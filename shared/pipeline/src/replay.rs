@@ -19,11 +19,12 @@ use outflow_core::observe::{Actor, Class, What};
 use outflow_core::time::{Timestamp, WINDOWS_PER_DAY, WindowId};
 
 use crate::evaluate::{Evaluator, list};
+use crate::head::{self, FORMAT, HeadError};
 use crate::ingest::{Intake, Tally, commit};
 use crate::keys;
 use crate::source;
 use crate::store::embedded::Embedded;
-use crate::store::{COMMIT_WRITES_MAX, Expect, Store, StoreError, Write};
+use crate::store::{COMMIT_WRITES_MAX, Store, StoreError, Write};
 
 /// Rejects and foreign files that are listed; more are counted.
 const LISTED_MAX: usize = 1_000;
@@ -153,12 +154,18 @@ pub enum ReplayError {
     Store(#[from] StoreError),
 }
 
-/// Format of a state file.
-const FORMAT: u8 = 1;
+impl From<HeadError> for ReplayError {
+    fn from(error: HeadError) -> ReplayError {
+        match error {
+            HeadError::Format(format) => ReplayError::Format(format),
+            HeadError::Store(error) => ReplayError::Store(error),
+        }
+    }
+}
 
 /// Replays logs over a store.
 pub async fn replay(replay: &Replay, store: &Embedded, progress: &mut dyn Progress) -> Result<Report, ReplayError> {
-    let (key, fresh) = open(replay, store).await?;
+    let (key, fresh) = head::open(store, replay.hash_key).await?;
     let mut reading = Reading::new(key, Evaluator::load(store, &replay.config).await?.directory);
     let (baseline, failed_baseline) = source::files(&replay.baseline);
     let (logs, failed) = source::files(&replay.logs);
@@ -190,21 +197,6 @@ pub async fn told(store: &Embedded) -> Result<(), StoreError> {
         store.commit(some.to_vec()).await?;
     }
     store.persist()
-}
-
-/// Reads or makes the head of the store. Gives the key of its hashes, and whether it is new.
-async fn open(replay: &Replay, store: &Embedded) -> Result<(HashKey, bool), ReplayError> {
-    match store.load(&keys::meta()).await? {
-        Some(item) => match (item.bytes.first(), <[u8; 16]>::try_from(item.bytes.get(1..).unwrap_or_default())) {
-            (Some(&FORMAT), Ok(key)) => Ok((HashKey(key), false)),
-            (format, _) => Err(ReplayError::Format(format.copied().unwrap_or_default())),
-        },
-        None => {
-            let bytes = [&[FORMAT][..], &replay.hash_key.0].concat();
-            store.commit(vec![Write::put(keys::meta(), bytes, Expect::Absent)]).await?;
-            Ok((replay.hash_key, true))
-        }
-    }
 }
 
 /// Judges all windows that wait, in order.
@@ -371,6 +363,7 @@ fn join(a: Tally, b: Tally) -> Tally {
         dropped: a.dropped + b.dropped,
         controls: a.controls + b.controls,
         untimed: a.untimed + b.untimed,
+        own: a.own + b.own,
         from: a.from.into_iter().chain(b.from).min(),
         to: a.to.into_iter().chain(b.to).max(),
     }

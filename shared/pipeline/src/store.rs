@@ -3,9 +3,16 @@
 //! An item is bytes under a key of two parts, as DynamoDB has them; it carries a revision that every write raises. A
 //! commit of one write is one request; a commit of several is all or nothing, and used only where an invariant spans
 //! items. There is deliberately no update in place: a step loads, decides, and commits what it expects to replace.
+//!
+//! Stores are wrapped, not widened: [`metered::Metered`] counts what a table would bill, [`failing::Failing`] fails by a
+//! plan, [`memory::Memory`] is the table's twin in tests.
 
 pub mod conformance;
 pub mod embedded;
+pub mod failing;
+pub mod memory;
+pub mod metered;
+pub mod units;
 
 use std::future::Future;
 
@@ -16,7 +23,7 @@ use outflow_core::time::Timestamp;
 pub struct Key {
     /// Partition key; never empty, no zero byte.
     pub partition: String,
-    /// Sort key.
+    /// Sort key; items stand in the order of its bytes. It may be empty: logs don't name their account.
     pub sort: String,
 }
 
@@ -30,7 +37,9 @@ impl Key {
 /// What stands under a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
-    /// 1 at the first write, raised by every other.
+    /// 1 at the first write, raised by every other; by more than one where the answer of a put with [`Expect::Any`] was
+    /// lost and it was sent again. In partitions of batches it stays 1 for those puts: nobody asks it there
+    /// ([`crate::keys::holds_batches`]).
     pub revision: u64,
     /// The content.
     pub bytes: Vec<u8>,
@@ -83,11 +92,20 @@ impl Write {
 
 /// Writes of one commit: DynamoDB's own bound on a transaction.
 pub const COMMIT_WRITES_MAX: usize = 100;
+/// Bytes of all items of one commit in a table: DynamoDB's own bound on a transaction.
+pub const COMMIT_BYTES_MAX: usize = 4 << 20;
+/// Bytes of one item in a table, with its names and keys: DynamoDB's own bound.
+pub const ITEM_BYTES_MAX: usize = 400 << 10;
+/// Bytes of a partition key in a table: DynamoDB's own bound.
+pub const PARTITION_BYTES_MAX: usize = 2_048;
+/// Bytes of a sort key in a table: DynamoDB's own bound, less one that the store needs to write an empty one.
+pub const SORT_BYTES_MAX: usize = 1_023;
 
 /// Why a store could not do it, by what the caller does next.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Another was faster: load and decide again.
+    /// Another was faster: load and decide again. The commit may have been done all the same and been replaced since,
+    /// where its answer was lost.
     #[error("another writer was faster")]
     Conflict,
     /// Too fast: wait and try again.
@@ -99,10 +117,11 @@ pub enum StoreError {
         /// Which.
         key: Key,
     },
-    /// A commit of more than [`COMMIT_WRITES_MAX`] writes, or with two of the same key.
-    #[error("a commit of {0} writes is too large or names a key twice")]
+    /// A commit of more than [`COMMIT_WRITES_MAX`] writes, with two of the same key, with an empty partition key or one
+    /// with a zero byte; in a table also one of more bytes than it takes. No retry mends it.
+    #[error("a commit of {0} writes is too large, names a key twice, or has a key that can't be stored")]
     Unfit(usize),
-    /// The store can't be reached or used.
+    /// The store can't be reached or used. A commit may have been done all the same: only its answer was lost.
     #[error("the store can't be used")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
@@ -115,6 +134,48 @@ pub trait Store {
     /// Items of a partition whose sort key is `from` or after, in order, at most `limit`.
     fn list(&self, partition: &str, from: &str, limit: usize) -> impl Future<Output = Result<Vec<(Key, Item)>, StoreError>>;
 
-    /// Does all of the writes or none. [`StoreError::Conflict`] where an expectation does not hold.
+    /// Does all of the writes or none. [`StoreError::Conflict`] where an expectation does not hold. Two writers that
+    /// write the same bytes over the same revision may both be told that it was theirs: a lease names its holder.
     fn commit(&self, writes: Vec<Write>) -> impl Future<Output = Result<(), StoreError>>;
+}
+
+impl<S: Store> Store for &S {
+    fn load(&self, key: &Key) -> impl Future<Output = Result<Option<Item>, StoreError>> {
+        (*self).load(key)
+    }
+
+    fn list(&self, partition: &str, from: &str, limit: usize) -> impl Future<Output = Result<Vec<(Key, Item)>, StoreError>> {
+        (*self).list(partition, from, limit)
+    }
+
+    fn commit(&self, writes: Vec<Write>) -> impl Future<Output = Result<(), StoreError>> {
+        (*self).commit(writes)
+    }
+}
+
+/// Refuses a commit that no store takes.
+pub fn fits(writes: &[Write]) -> Result<(), StoreError> {
+    let mut keys: Vec<&Key> = writes.iter().map(Write::key).collect();
+    keys.sort();
+    keys.dedup();
+    let storable = keys.iter().all(|key| !key.partition.is_empty() && !key.partition.contains('\0'));
+    if keys.len() == writes.len() && writes.len() <= COMMIT_WRITES_MAX && storable {
+        return Ok(());
+    }
+    Err(StoreError::Unfit(writes.len()))
+}
+
+/// Refuses a commit that a table doesn't take: what [`fits`] refuses, and what has too many bytes.
+pub fn fits_table(writes: &[Write]) -> Result<(), StoreError> {
+    fits(writes)?;
+    let short = |key: &Key| key.partition.len() <= PARTITION_BYTES_MAX && key.sort.len() <= SORT_BYTES_MAX;
+    let sizes = writes.iter().map(|write| match write {
+        Write::Put { key, bytes, expires, .. } => units::item_bytes(key, bytes.len(), u64::MAX, expires.is_some()),
+        Write::Delete { key } => units::item_bytes(key, 0, u64::MAX, false),
+    });
+    let (largest, all) = sizes.fold((0, 0), |(largest, all), size| (size.max(largest), size + all));
+    if writes.iter().all(|w| short(w.key())) && largest <= ITEM_BYTES_MAX && all <= COMMIT_BYTES_MAX {
+        return Ok(());
+    }
+    Err(StoreError::Unfit(writes.len()))
 }

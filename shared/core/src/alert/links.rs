@@ -16,7 +16,8 @@ use crate::incident::Incident;
 const REGION_BYTES_MAX: usize = 25;
 const NAME_BYTES_MAX: usize = 140;
 /// A log is shown from so long before the first event to so long after the last.
-const AROUND_MS: i64 = 5 * 60_000;
+const AROUND_MS: i64 = 5 * MINUTE_MS;
+const MINUTE_MS: i64 = 60_000;
 
 /// A place in the console.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +35,12 @@ pub fn links(incident: &Incident) -> Vec<Link> {
     let functions = std::iter::once(lead).chain(&incident.findings).filter(|f| f.entity.kind == EntityKind::Function);
     let place = functions.filter_map(|f| Place::of(&f.entity.id)).next();
     let Some(place) = place else { return Vec::new() };
-    let (from, to) = (incident.since().plus_ms(-AROUND_MS).ms(), incident.until().plus_ms(AROUND_MS).ms());
+    // A rate looks back over its minutes, a silence over its whole length.
+    let looked = match &lead.detail {
+        Detail::Rate(rate) => lead.judged.end().plus_ms(-i64::from(rate.minutes) * MINUTE_MS),
+        _ => incident.since(),
+    };
+    let (from, to) = (incident.since().min(looked).plus_ms(-AROUND_MS).ms(), incident.until().plus_ms(AROUND_MS).ms());
     let mut all = vec![place.log(from, to), place.function()];
     all.extend(event(lead).map(|id| place.event(&id)));
     all

@@ -145,7 +145,7 @@ fn find(text: &str, from: usize, to: usize, marker: &str) -> Option<usize> {
 
 /// Reads one element; a broken one is mended or rejected.
 fn element(reader: &mut Reader<'_>, text: &str, pos: usize, marker: &str, read: ReadElement<'_>) -> Ended {
-    let reason = match read(reader, text, pos) {
+    let reason = match reader.guarded(|reader| read(reader, text, pos)) {
         Ok(end) => return Ended::At(end),
         Err(reason) => reason,
     };
@@ -201,6 +201,7 @@ pub(super) fn document(reader: &mut Reader<'_>, text: &str, pos: usize) -> Read 
             "records" if array => at = messages::firehose(reader, text, value + 1),
             "Events" if array => at = trail::lookup_events(reader, text, value + 1),
             "events" if array => at = messages::log_events(reader, text, value + 1),
+            "Messages" if array => at = messages::queue(reader, text, value + 1),
             // What was read must not be read again: behind an array nothing is an error of the whole.
             _ if arrays > 0 => match skip_value(text, value, VALUE_BYTES_MAX).filter(|end| *end > value) {
                 Some(end) => at = end,
@@ -208,6 +209,8 @@ pub(super) fn document(reader: &mut Reader<'_>, text: &str, pos: usize) -> Read 
             },
             "messageType" | "logEvents" | "logGroup" | "logStream" => return messages::message(reader, text, pos),
             "awslogs" => return messages::lambda_event(reader, text, pos),
+            "ReceiptHandle" | "TopicArn" => return messages::queued(reader, text, pos),
+            "s3Bucket" | "s3ObjectKey" => return trail::delivered(reader, text, pos),
             "ingestionTime" | "logStreamName" => return messages::log_event(reader, text, pos),
             "eventVersion" | "eventName" | "eventSource" | "eventID" | "userIdentity" | "eventTime" | "eventType" | "eventCategory" => {
                 return trail::bare(reader, text, pos, key == "eventVersion");

@@ -88,7 +88,7 @@ fn export_event(reader: &mut Reader<'_>, text: &str, from: usize, skip: usize, t
     let message = text.get(from + skip..to).unwrap_or_default();
     let (stream, message) = tail_stream(message);
     let origin = Origin { stream: Text::from(stream), ..Origin::default() };
-    if let Err(reason) = deliver(reader, Format::Export, origin, None, Some(time), message) {
+    if let Err(reason) = reader.guarded(|reader| deliver(reader, Format::Export, origin, None, Some(time), message)) {
         reader.reject(from, reason);
     }
 }
@@ -122,7 +122,7 @@ pub(super) fn read_bare(reader: &mut Reader<'_>, text: &str) {
 fn bare_event(reader: &mut Reader<'_>, start: usize, line: &str, format: Format) {
     let first = line.trim_start().split([' ', '\t']).next().unwrap_or_default();
     let time = if line.starts_with('{') { json_time(line) } else { Timestamp::parse(first) };
-    if let Err(reason) = deliver(reader, format, Origin::default(), None, time, line) {
+    if let Err(reason) = reader.guarded(|reader| deliver(reader, format, Origin::default(), None, time, line)) {
         reader.reject(start, reason);
     }
 }

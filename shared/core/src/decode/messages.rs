@@ -15,7 +15,7 @@ use super::json::{Read, after_arrays, elements, object, parse, string};
 use super::platform::{Figure, line};
 use super::record::{LogRecord, Origin, Text, lenient};
 use super::scan::{Member, byte, member, skip_string, skip_value, unescape};
-use super::{Format, Reader, RejectReason, lines, trail};
+use super::{Format, Reader, RejectReason, json, lines, trail};
 use crate::limits::{LINE_BYTES_MAX, VALUE_BYTES_MAX, WRAPPED_BYTES_MAX};
 use crate::time::Timestamp;
 
@@ -259,6 +259,39 @@ pub(super) fn firehose(reader: &mut Reader<'_>, text: &str, start: usize) -> usi
     })
 }
 
+/// `Messages` of `aws sqs receive-message`: what lies in a dead-letter queue.
+pub(super) fn queue(reader: &mut Reader<'_>, text: &str, start: usize) -> usize {
+    elements(reader, text, start, &mut queued)
+}
+
+/// A message of a queue or of a topic.
+#[derive(Default, DeriveDeserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct Queued<'a> {
+    #[serde(borrow)]
+    body: Text<'a>,
+    #[serde(borrow)]
+    message: Text<'a>,
+}
+
+/// One message of a queue or of a topic; its text is JSON again, if it is one of ours.
+pub(super) fn queued(reader: &mut Reader<'_>, text: &str, pos: usize) -> Read {
+    let (queued, end): (Queued<'_>, usize) = object(text, pos)?;
+    let body = queued.body.some().or(queued.message.some()).unwrap_or_default();
+    enclosed(reader, pos, body).map(|()| end)
+}
+
+/// A text inside a message.
+pub(super) fn enclosed(reader: &mut Reader<'_>, pos: usize, body: &str) -> Result<(), RejectReason> {
+    let before = reader.told();
+    if matches!(body.trim_start().as_bytes().first(), Some(b'{' | b'[')) {
+        reader.wrapped(pos, |reader| json::read(reader, body));
+    }
+    let read = before != reader.told();
+    reader.foreign |= !read;
+    if read { Ok(()) } else { Err(RejectReason::NoLog) }
+}
+
 /// The data of a stream, which may carry anything.
 pub(super) fn transported(reader: &mut Reader<'_>, pos: usize, data: &str) -> Result<(), RejectReason> {
     if !open(reader, pos, data)? {
@@ -279,11 +312,11 @@ fn open(reader: &mut Reader<'_>, pos: usize, data: &str) -> Result<bool, RejectR
     let mut buffer = reader.scratch.buffers.pop().unwrap_or_default();
     buffer.clear();
     let decoded = BASE64.decode_vec(data.trim(), &mut buffer);
-    let before = (reader.decoded.records, reader.decoded.rejects, reader.pending.len());
+    let before = reader.told();
     if decoded.is_ok() {
         reader.wrapped(pos, |reader| reader.content(&buffer));
     }
     reader.scratch.buffers.push(buffer);
     decoded.map_err(|_| RejectReason::Base64)?;
-    Ok(before != (reader.decoded.records, reader.decoded.rejects, reader.pending.len()))
+    Ok(before != reader.told())
 }

@@ -21,6 +21,7 @@ mod trail;
 mod tests;
 
 use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use platform::line;
 pub use record::*;
@@ -151,7 +152,7 @@ impl Reader<'_> {
             Some(RejectReason::Deflate) if self.decoded.format.is_none() && content_bytes > 0 => {
                 self.decoded.note = Some("damaged gzip data, and no log as far as it inflates");
             }
-            Some(reason) => self.certain(Reject { offset: self.wrap_offset.unwrap_or(content_bytes) as u64, reason }),
+            Some(reason) => self.certain(Reject::new(self.wrap_offset.unwrap_or(content_bytes) as u64, reason)),
             None => {}
         }
         self.scratch.buffers.push(buffer);
@@ -188,7 +189,7 @@ impl Reader<'_> {
     /// Reads what lies inside something at `offset`, at most [`WRAPS_MAX`] deep.
     fn wrapped(&mut self, offset: usize, read: impl FnOnce(&mut Self)) {
         if self.wraps >= WRAPS_MAX {
-            return self.certain(Reject { offset: self.wrap_offset.unwrap_or(offset) as u64, reason: RejectReason::Wraps });
+            return self.certain(Reject::new(self.at(offset), RejectReason::Wraps));
         }
         let wrap_offset = self.wrap_offset;
         self.wrap_offset = Some(wrap_offset.unwrap_or(offset));
@@ -219,14 +220,14 @@ impl Reader<'_> {
 
     fn trail(&mut self, format: Format, record: &TrailRecord<'_>, raw: &str) {
         self.recognise(format);
-        self.decoded.records += 1;
         self.sink.trail(record, raw.as_bytes());
+        self.decoded.records += 1;
     }
 
     fn log(&mut self, format: Format, record: &LogRecord<'_>) {
         self.recognise(format);
-        self.decoded.records += 1;
         self.sink.log(record);
+        self.decoded.records += 1;
     }
 
     fn control(&mut self, format: Format) {
@@ -235,9 +236,35 @@ impl Reader<'_> {
         self.sink.control();
     }
 
+    /// Runs what reads one record: should it panic, that costs this record and no other. What the panic left half done are
+    /// buffers that the next record empties, and the depth, which is put back here.
+    fn guarded<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, RejectReason>) -> Result<T, RejectReason> {
+        let (wraps, wrap_offset) = (self.wraps, self.wrap_offset);
+        catch_unwind(AssertUnwindSafe(|| read(self))).unwrap_or_else(|_| {
+            (self.wraps, self.wrap_offset) = (wraps, wrap_offset);
+            Err(RejectReason::Defect)
+        })
+    }
+
+    /// Grows with everything that is read or can't be.
+    fn told(&self) -> (u64, u64, usize) {
+        (self.decoded.records, self.decoded.rejects, self.pending.len())
+    }
+
+    /// Where something at `offset` lies in the inflated content.
+    fn at(&self, offset: usize) -> u64 {
+        self.wrap_offset.unwrap_or(offset) as u64
+    }
+
+    /// Tells that the content lies elsewhere; also where nothing else here is a log.
+    fn elsewhere(&mut self, offset: usize, bucket: &str, key: &str) {
+        self.foreign = true;
+        self.certain(Reject::elsewhere(self.at(offset), bucket, key));
+    }
+
     /// Tells a reject, once it is known that this is a log.
     fn reject(&mut self, offset: usize, reason: RejectReason) {
-        let reject = Reject { offset: self.wrap_offset.unwrap_or(offset) as u64, reason };
+        let reject = Reject::new(self.at(offset), reason);
         if self.decoded.format.is_some() {
             self.certain(reject);
         } else if self.pending.len() < PENDING_REJECTS_MAX {
@@ -252,7 +279,7 @@ impl Reader<'_> {
 
     /// Tells that the rest is not read; also where too much is held back already.
     fn give_up(&mut self, offset: usize) {
-        let reject = Reject { offset: self.wrap_offset.unwrap_or(offset) as u64, reason: RejectReason::TooManyBroken };
+        let reject = Reject::new(self.at(offset), RejectReason::TooManyBroken);
         match self.decoded.format {
             Some(_) => self.certain(reject),
             None => self.pending.push(reject),

@@ -627,7 +627,7 @@ fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D, max: us
     deserializer.deserialize_any(List(max, std::marker::PhantomData))
 }
 
-fn texts<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Text<'a>>, D::Error> {
+pub(super) fn texts<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Text<'a>>, D::Error> {
     list(deserializer, crate::limits::RESOURCES_MAX)
 }
 

@@ -1,17 +1,35 @@
 //! Why a part of a feed could not be read: an offset and a reason, never the content.
 //!
 //! A reject costs its own record and no other. Reasons are few, because each is for one next move of the reader; the
-//! codes are stable and documented. The content is deliberately absent: it belongs to whoever wrote it.
+//! codes are stable and documented. The content is deliberately absent: it belongs to whoever wrote it. Only a notice's
+//! object is named, since nobody could fetch it otherwise.
 
 use thiserror::Error;
 
+use crate::limits::OBJECT_NAME_MAX;
+
 /// One part of a feed that could not be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reject {
     /// Bytes before it in the inflated content; for what lies in a wrap, of the wrap.
     pub offset: u64,
     /// Why.
     pub reason: RejectReason,
+    /// Of [`RejectReason::Elsewhere`]: the object, `s3://bucket/key`, as the notice writes it.
+    pub object: Option<Box<str>>,
+}
+
+impl Reject {
+    /// A reject that names nothing.
+    pub fn new(offset: u64, reason: RejectReason) -> Reject {
+        Reject { offset, reason, object: None }
+    }
+
+    /// Says where the content lies that a notice is about.
+    pub fn elsewhere(offset: u64, bucket: &str, key: &str) -> Reject {
+        let object = format!("s3://{bucket}/{key}").chars().take(OBJECT_NAME_MAX).collect::<String>();
+        Reject { offset, reason: RejectReason::Elsewhere, object: Some(object.into()) }
+    }
 }
 
 /// Why it could not be read, and what to do.
@@ -56,6 +74,12 @@ pub enum RejectReason {
     /// More than [`crate::limits::SEARCHES_MAX`] broken elements without an end.
     #[error("too many broken records: the rest of the file is not read; fetch it again")]
     TooManyBroken,
+    /// A notice that an object was written.
+    #[error("a notice of an object in S3 and not the object itself: fetch it and give it as a file")]
+    Elsewhere,
+    /// Reading panicked.
+    #[error("a defect of Outflow: the record is skipped; please report it")]
+    Defect,
 }
 
 impl RejectReason {
@@ -75,6 +99,8 @@ impl RejectReason {
             RejectReason::Utf16 => "OF211",
             RejectReason::NoMessage => "OF212",
             RejectReason::TooManyBroken => "OF213",
+            RejectReason::Elsewhere => "OF214",
+            RejectReason::Defect => "OF215",
         }
     }
 }

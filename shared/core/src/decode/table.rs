@@ -86,7 +86,7 @@ fn read_from(reader: &mut Reader<'_>, text: &str, start: usize, columns: &Column
             reader.reject(start + pos, RejectReason::Truncated);
             return Some(start + pos);
         }
-        if let Err(reason) = read_row(reader, &row, columns) {
+        if let Err(reason) = reader.guarded(|reader| read_row(reader, &row, columns)) {
             reader.reject(start + pos, reason);
         }
     }

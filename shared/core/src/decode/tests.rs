@@ -43,7 +43,8 @@ impl Sink for Seen {
         self.text.push_str("control\n");
     }
     fn reject(&mut self, reject: Reject) {
-        let _ = writeln!(self.text, "reject {} at {}: {}", reject.reason.code(), reject.offset, reject.reason);
+        let object = reject.object.as_ref().map(|object| format!(" {object}")).unwrap_or_default();
+        let _ = writeln!(self.text, "reject {} at {}: {}{object}", reject.reason.code(), reject.offset, reject.reason);
         self.rejects.push(reject);
     }
 }
@@ -823,4 +824,120 @@ fn codes_are_unique_and_messages_plain() {
         TooLarge.to_string().contains(&(INFLATED_BYTES_MAX >> 20).to_string())
             && TooLarge.to_string().contains(&(WRAPPED_BYTES_MAX >> 20).to_string())
     );
+}
+
+#[test]
+fn dead_letters() {
+    let notice = r#"{"Records":[{"eventSource":"aws:s3","eventName":"ObjectCreated:Put","s3":{"bucket":{"name":"trail"},"object":{"key":"AWSLogs/1%3A.json.gz"}}}]}"#;
+    let removed = notice.replace("ObjectCreated:Put", "ObjectRemoved:Delete");
+    let created = r#"{"detail-type":"Object Created","source":"aws.s3","detail":{"bucket":{"name":"trail"},"object":{"key":"b.json.gz"}}}"#;
+    let delivered = r#"{"s3Bucket":"trail","s3ObjectKey":["c.json.gz","d.json.gz"]}"#;
+    let call = format!(r#"{{"detail-type":"AWS API Call via CloudTrail","detail":{RECORD}}}"#);
+    let logs = format!(r#"{{"awslogs":{{"data":"{}"}}}}"#, base64(&gzip(message(&event("1", "hello")).as_bytes())));
+    let failed = format!(r#"{{"version":"1.0","requestContext":{{"condition":"RetriesExhausted"}},"requestPayload":{logs}}}"#);
+    let topic = |text: &str| format!(r#"{{"Type":"Notification","TopicArn":"arn:aws:sns:r:1:t","Message":{}}}"#, quoted(text));
+    let message = |body: &str| format!(r#"{{"MessageId":"m","ReceiptHandle":"r","MD5OfBody":"0","Body":{}}}"#, quoted(body));
+    let bodies = [notice, &removed, created, delivered, &topic(notice), &call, &logs, &failed, "no json", r#"{"a":1}"#, "{"];
+    let messages = bodies.map(message).join(",");
+    check(
+        format!(r#"{{"Messages":[{messages}]}}"#),
+        expect![[r#"
+        Some(Trail)
+        reject OF214 at 13: a notice of an object in S3 and not the object itself: fetch it and give it as a file s3://trail/AWSLogs/1%3A.json.gz
+        reject OF209 at 244: the message holds no log: the message is skipped
+        reject OF214 at 478: a notice of an object in S3 and not the object itself: fetch it and give it as a file s3://trail/b.json.gz
+        reject OF214 at 680: a notice of an object in S3 and not the object itself: fetch it and give it as a file s3://trail/c.json.gz
+        reject OF214 at 680: a notice of an object in S3 and not the object itself: fetch it and give it as a file s3://trail/d.json.gz
+        reject OF214 at 814: a notice of an object in S3 and not the object itself: fetch it and give it as a file s3://trail/AWSLogs/1%3A.json.gz
+        trail 2025-03-20T06:42:33Z s3.amazonaws.com GetObject [e1] raw 130
+        log 2025-03-20T06:42:33Z 123456789012 - /aws/lambda/f 2025/03/20/[$LATEST]ab id 1 "hello"
+          Application(Application { level: None, request_id: None, json: false })
+        log 2025-03-20T06:42:33Z 123456789012 - /aws/lambda/f 2025/03/20/[$LATEST]ab id 1 "hello"
+          Application(Application { level: None, request_id: None, json: false })
+        reject OF209 at 2250: the message holds no log: the message is skipped
+        reject OF209 at 2321: the message holds no log: the message is skipped
+        reject OF201 at 2394: the content ends inside a record: fetch the file again
+    "#]],
+    );
+    check(
+        bodies.map(message).join("\n"),
+        expect![[r#"
+        Some(Trail)
+        reject OF214 at 0: a notice of an object in S3 and not the object itself: fetch it and give it as a file s3://trail/AWSLogs/1%3A.json.gz
+        reject OF209 at 231: the message holds no log: the message is skipped
+        reject OF214 at 465: a notice of an object in S3 and not the object itself: fetch it and give it as a file s3://trail/b.json.gz
+        reject OF214 at 667: a notice of an object in S3 and not the object itself: fetch it and give it as a file s3://trail/c.json.gz
+        reject OF214 at 667: a notice of an object in S3 and not the object itself: fetch it and give it as a file s3://trail/d.json.gz
+        reject OF214 at 801: a notice of an object in S3 and not the object itself: fetch it and give it as a file s3://trail/AWSLogs/1%3A.json.gz
+        trail 2025-03-20T06:42:33Z s3.amazonaws.com GetObject [e1] raw 130
+        log 2025-03-20T06:42:33Z 123456789012 - /aws/lambda/f 2025/03/20/[$LATEST]ab id 1 "hello"
+          Application(Application { level: None, request_id: None, json: false })
+        log 2025-03-20T06:42:33Z 123456789012 - /aws/lambda/f 2025/03/20/[$LATEST]ab id 1 "hello"
+          Application(Application { level: None, request_id: None, json: false })
+        reject OF209 at 2237: the message holds no log: the message is skipped
+        reject OF209 at 2308: the message holds no log: the message is skipped
+        reject OF201 at 2381: the content ends inside a record: fetch the file again
+    "#]],
+    );
+    let trigger = |body: &str| format!(r#"{{"messageId":"m","body":{},"eventSource":"aws:sqs"}}"#, quoted(body));
+    check(
+        format!(r#"{{"Records":[{},{}]}}"#, trigger(&call), trigger(notice)),
+        expect![[r#"
+        Some(EventBridge)
+        trail 2025-03-20T06:42:33Z s3.amazonaws.com GetObject [e1] raw 130
+        reject OF214 at 275: a notice of an object in S3 and not the object itself: fetch it and give it as a file s3://trail/AWSLogs/1%3A.json.gz
+    "#]],
+    );
+    check(
+        r#"{"Messages":[]}"#,
+        expect![[r#"
+        None
+    "#]],
+    );
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::to_string(text).unwrap()
+}
+
+/// A defect that a single record meets.
+struct Planted(Seen);
+
+impl Sink for Planted {
+    fn trail(&mut self, record: &TrailRecord<'_>, raw: &[u8]) {
+        assert_ne!(&*record.event_id, "panic", "planted");
+        self.0.trail(record, raw);
+    }
+    fn log(&mut self, record: &LogRecord<'_>) {
+        assert!(!record.message.contains("panic"), "planted");
+        self.0.log(record);
+    }
+    fn control(&mut self) {
+        self.0.control();
+    }
+    fn reject(&mut self, reject: Reject) {
+        self.0.reject(reject);
+    }
+}
+
+#[test]
+fn a_panic_costs_its_record() {
+    let panic = RECORD.replace("e1", "panic");
+    let events = [event("1", "hello"), event("2", "panic"), event("3", "bye")].join(",");
+    let subscription = base64(&gzip(message(&events).as_bytes()));
+    for content in [
+        format!("{{\"Records\":[{RECORD},{panic},{RECORD}]}}"),
+        format!("{RECORD}\n{panic}\n{RECORD}"),
+        message(&events),
+        format!(r#"{{"awslogs":{{"data":"{subscription}"}}}}"#),
+        format!(r#"{{"Records":[{{"kinesis":{{"data":"{subscription}"}},"eventSource":"aws:kinesis"}}]}}"#),
+        "START RequestId: 01b0e4ee-b1bf-489b-b78c-d2ec23c2edf7 Version: 1\n2025-03-20T06:42:33Z panic\nhello\n".to_owned(),
+        "2025-03-20T06:42:33Z hello\n2025-03-20T06:42:33Z panic\n2025-03-20T06:42:33Z bye\n".to_owned(),
+        "timestamp,message\n1742452953296,hello\n1742452953296,panic\n1742452953296,bye\n".to_owned(),
+    ] {
+        let mut sink = Planted(Seen::default());
+        let decoded = decode(content.as_bytes(), &mut Scratch::default(), &mut sink);
+        let reasons: Vec<_> = sink.0.rejects.iter().map(|r| r.reason).collect();
+        assert_eq!((decoded.records, &*reasons), (2, &[RejectReason::Defect][..]), "{content}");
+    }
 }

@@ -8,7 +8,7 @@
 use serde::Deserialize as DeriveDeserialize;
 
 use super::json::{Read, elements, object, parse};
-use super::record::{Text, TrailRecord, lenient};
+use super::record::{Text, TrailRecord, lenient, texts};
 use super::scan::skip_value;
 use super::{Format, Reader, RejectReason, messages};
 use crate::limits::{RECORD_BYTES_MAX, VALUE_BYTES_MAX};
@@ -36,6 +36,15 @@ fn record(reader: &mut Reader<'_>, text: &str, pos: usize) -> Read {
     let other: Other<'_> = object(text, pos)?.0;
     if let Some(data) = other.kinesis.data.some() {
         return messages::transported(reader, pos, data).map(|()| end);
+    }
+    if let Some(body) = other.body.some().or(other.sns.message.some()) {
+        return messages::enclosed(reader, pos, body).map(|()| end);
+    }
+    if let (Some(bucket), Some(key)) = (other.s3.bucket.name.some(), other.s3.object.key.some())
+        && record.event_name.starts_with("ObjectCreated:")
+    {
+        reader.elsewhere(pos, bucket, key);
+        return Ok(end);
     }
     if is_notice(&record.event_source) || is_notice(&other.event_source) {
         reader.foreign = true;
@@ -65,6 +74,13 @@ struct Other<'a> {
     event_source: Text<'a>,
     #[serde(borrow, deserialize_with = "lenient")]
     kinesis: Kinesis<'a>,
+    /// Of a message of SQS.
+    #[serde(borrow)]
+    body: Text<'a>,
+    #[serde(borrow, rename = "Sns", deserialize_with = "lenient")]
+    sns: Sns<'a>,
+    #[serde(borrow, deserialize_with = "lenient")]
+    s3: Stored<'a>,
     #[serde(borrow)]
     account_id: Text<'a>,
     #[serde(borrow, deserialize_with = "lenient")]
@@ -78,6 +94,37 @@ struct Other<'a> {
 struct Kinesis<'a> {
     #[serde(borrow)]
     data: Text<'a>,
+}
+
+#[derive(Default, DeriveDeserialize)]
+#[serde(default)]
+struct Sns<'a> {
+    #[serde(borrow, rename = "Message")]
+    message: Text<'a>,
+}
+
+/// Bucket and object of a notice: `s3` of S3's own, `detail` of EventBridge's.
+#[derive(Default, DeriveDeserialize)]
+#[serde(default)]
+struct Stored<'a> {
+    #[serde(borrow, deserialize_with = "lenient")]
+    bucket: Bucket<'a>,
+    #[serde(borrow, deserialize_with = "lenient")]
+    object: Object<'a>,
+}
+
+#[derive(Default, DeriveDeserialize)]
+#[serde(default)]
+struct Bucket<'a> {
+    #[serde(borrow)]
+    name: Text<'a>,
+}
+
+#[derive(Default, DeriveDeserialize)]
+#[serde(default)]
+struct Object<'a> {
+    #[serde(borrow)]
+    key: Text<'a>,
 }
 
 #[derive(Default, DeriveDeserialize)]
@@ -169,10 +216,32 @@ pub(super) fn event_bridge(reader: &mut Reader<'_>, text: &str, pos: usize, deta
             emit(reader, Format::EventBridge, &record, text.get(detail..detail_end).unwrap_or_default(), end)
         }
         _ => {
-            reader.foreign = true;
+            let stored = parse::<DetailStored<'_>>(text, detail)?.0.0;
+            match (stored.bucket.name.some(), stored.object.key.some()) {
+                (Some(bucket), Some(key)) => reader.elsewhere(pos, bucket, key),
+                _ => reader.foreign = true,
+            }
             Ok(end)
         }
     }
+}
+
+/// CloudTrail's own notice of files: `{"s3Bucket":"…","s3ObjectKey":["…"]}`.
+pub(super) fn delivered(reader: &mut Reader<'_>, text: &str, pos: usize) -> Read {
+    let (notice, end): (Delivered<'_>, usize) = object(text, pos)?;
+    for key in notice.s3_object_key.iter().filter(|_| !notice.s3_bucket.is_empty()) {
+        reader.elsewhere(pos, &notice.s3_bucket, key);
+    }
+    Ok(end)
+}
+
+#[derive(Default, DeriveDeserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Delivered<'a> {
+    #[serde(borrow)]
+    s3_bucket: Text<'a>,
+    #[serde(borrow, deserialize_with = "texts")]
+    s3_object_key: Vec<Text<'a>>,
 }
 
 /// `detail`, which may be anything.
@@ -182,6 +251,15 @@ struct Detail<'a>(TrailRecord<'a>);
 impl<'de: 'a, 'a> serde::Deserialize<'de> for Detail<'a> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         lenient(deserializer).map(Detail)
+    }
+}
+
+#[derive(Default)]
+struct DetailStored<'a>(Stored<'a>);
+
+impl<'de: 'a, 'a> serde::Deserialize<'de> for DetailStored<'a> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        lenient(deserializer).map(DetailStored)
     }
 }
 

@@ -200,7 +200,14 @@ fn bodies() {
             (envelope(TOPIC, &newer), 3),
         ],
     );
-    expect_test::expect![[""]].assert_eq(&said.iter().map(|o| format!("{o:?}\n")).collect::<String>());
+    expect_test::expect![[r#"
+        Done(Posted { plain: false, marked: true })
+        Done(Posted { plain: false, marked: true })
+        Done(Posted { plain: false, marked: true })
+        Dead { why: "it came from another topic than the one that is stated; see who may send to the queue" }
+        Dead { why: "no message of Outflow (line 1, column 12)" }
+        Retry { after_s: 20, why: "message of version 9; this program reads version 1" }
+    "#]].assert_eq(&said.iter().map(|o| format!("{o:?}\n")).collect::<String>());
     assert_eq!(places(&sender).len(), 3);
 }
 
@@ -234,7 +241,15 @@ fn every_failure_has_its_outcome() {
         said(refused, 1),
         said(SendError::Unfit { code: "invalid_payload".to_owned() }, 1),
     ];
-    expect_test::expect![[""]].assert_eq(&shown.iter().map(|o| format!("{o:?}\n")).collect::<String>());
+    expect_test::expect![[r#"
+        Retry { after_s: 5, why: "try again later: 429" }
+        Retry { after_s: 40, why: "try again later: 429" }
+        Retry { after_s: 900, why: "try again later: 429" }
+        Retry { after_s: 1, why: "try again later: 429" }
+        Retry { after_s: 3600, why: "try again later: 429" }
+        Dead { why: "refused (channel_not_found): invite it" }
+        Dead { why: "the message was refused: invalid_payload" }
+    "#]].assert_eq(&shown.iter().map(|o| format!("{o:?}\n")).collect::<String>());
 }
 
 proptest! {

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
 
-use super::{COMMIT_WRITES_MAX, Expect, Item, Key, Store, StoreError, Write};
+use super::{Expect, Item, Key, Store, StoreError, Write, fits};
 
 const ITEMS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("items");
 /// Bytes of the database's cache: its default is a gigabyte.
@@ -115,12 +115,7 @@ impl Store for Embedded {
     }
 
     async fn commit(&self, writes: Vec<Write>) -> Result<(), StoreError> {
-        let mut keys: Vec<&Key> = writes.iter().map(Write::key).collect();
-        keys.sort();
-        keys.dedup();
-        if keys.len() != writes.len() || writes.len() > COMMIT_WRITES_MAX {
-            return Err(StoreError::Unfit(writes.len()));
-        }
+        fits(&writes)?;
         self.write(Durability::None, |table| writes.iter().try_for_each(|w| apply(table, w)))
     }
 }

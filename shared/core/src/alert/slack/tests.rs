@@ -64,7 +64,11 @@ fn a_new_flow() {
 
 #[test]
 fn a_secret() {
-    check(Event::Opened, sample("secret"), Stand::Alone(None), expect![[r#"
+    check(
+        Event::Opened,
+        sample("secret"),
+        Stand::Alone(None),
+        expect![[r#"
         (🔴 High: author-handler reads a secret it never touched (Tue 14 Oct 2025 17:05 UTC, 12 minutes, still going))
         # 🔴 High: author-handler reads a secret it never touched
         - account 123456789012 · eu-west-1
@@ -77,7 +81,8 @@ fn a_secret() {
         *Next*  if nobody planned this, rotate the credentials it was given, then take the permission away
         - <https://eu-west-1.console.aws.amazon.com/cloudwatch/home?region=eu-west-1#logsV2:log-groups/log-group/$252Faws$252Flambda$252Fauthor-handler/log-events$3Fstart$3D1760461212000$26end$3D1760462560000|Its log>  ·  <https://eu-west-1.console.aws.amazon.com/lambda/home?region=eu-west-1#/functions/author-handler|Function>  ·  <https://eu-west-1.console.aws.amazon.com/cloudtrailv2/home?region=eu-west-1#/events/3f3f3f3f-3f3f-3f3f-3f3f-3f3f3f3f3f3f|CloudTrail event>
         - events 3f3f3f3f-3f3f-3f3f-3f3f-3f3f3f3f3f3f to b2b2b2b2-b2b2-b2b2-b2b2-b2b2b2b2b2b2 · incident 7c1f90ab2233445566778899aabbccdd
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]

@@ -1,0 +1,110 @@
+//! Our own log: one line of JSON an invocation, with its metrics in it.
+//!
+//! CloudWatch makes metrics of the `_aws` block ("Embedded metric format" of the CloudWatch user guide); a custom metric
+//! costs by its name, so there are few, and their only dimension is the function. Of a panic only the place in our source
+//! is told, since its words may quote what was read. There is deliberately nothing of a record here and no line for one:
+//! who watches logs would read it again.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
+use outflow_core::time::Timestamp;
+use serde_json::{Map, Value, json};
+
+/// Where all our metrics stand.
+const NAMESPACE: &str = "Outflow";
+/// The only dimension.
+const FUNCTION: &str = "function";
+/// Places of panics that one process tells: the next of the same would be the same line.
+const PANICS_MAX: usize = 16;
+
+/// What alarms and dashboards can be made of. Ten names at most, over all functions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Metric {
+    /// Records that were read.
+    Records,
+    /// Parts of feeds that could not be read.
+    Rejects,
+    /// Messages, deliveries or steps that failed and will be tried again.
+    Failed,
+    /// Batches written.
+    Batches,
+    /// Age of the youngest record when it arrived.
+    LagSeconds,
+}
+
+impl Metric {
+    /// Its name, and its unit in CloudWatch.
+    fn name(self) -> (&'static str, &'static str) {
+        match self {
+            Metric::Records => ("records", "Count"),
+            Metric::Rejects => ("rejects", "Count"),
+            Metric::Failed => ("failed", "Count"),
+            Metric::Batches => ("batches", "Count"),
+            Metric::LagSeconds => ("lag_seconds", "Seconds"),
+        }
+    }
+}
+
+/// One line.
+#[derive(Clone, Debug)]
+pub struct Line {
+    fields: Map<String, Value>,
+    metrics: Vec<Value>,
+}
+
+impl Line {
+    /// The line of one invocation of a function.
+    pub fn new(function: &str) -> Line {
+        Line { fields: Map::from_iter([(FUNCTION.to_owned(), function.into())]), metrics: Vec::new() }
+    }
+
+    /// A value that is a metric.
+    pub fn metric(mut self, metric: Metric, value: u64) -> Line {
+        let (name, unit) = metric.name();
+        self.metrics.push(json!({ "Name": name, "Unit": unit }));
+        self.note(name, value)
+    }
+
+    /// A value that is only told; nothing where it is empty.
+    pub fn note(mut self, name: &'static str, value: impl Into<Value>) -> Line {
+        self.fields.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// The line, with its time.
+    pub fn text(mut self, now: Timestamp) -> String {
+        let directive = json!({ "Namespace": NAMESPACE, "Dimensions": [[FUNCTION]], "Metrics": self.metrics });
+        self.fields.insert("_aws".to_owned(), json!({ "Timestamp": now.ms(), "CloudWatchMetrics": [directive] }));
+        Value::Object(self.fields).to_string()
+    }
+
+    /// Writes it where Lambda picks it up.
+    pub fn write(self, now: Timestamp) {
+        println!("{}", self.text(now));
+    }
+}
+
+/// Tells of each panic only where it was, once.
+pub fn quiet_panics() {
+    static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.len() < PANICS_MAX && told.insert(place.clone()) {
+            println!("{}", json!({ "level": "ERROR", "defect": place }));
+        }
+    }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_metrics_and_notes() {
+        let line = Line::new("ingest-logs").metric(Metric::Records, 3).note("own", 1);
+        let now = Timestamp::parse("2025-03-20T06:42:33Z").unwrap();
+        expect_test::expect![[""]].assert_eq(&line.text(now));
+    }
+}
