@@ -1,3 +1,57 @@
 //! Lambda: alerts to Slack.
+//!
+//! Trigger: the queue behind the topic, with `ReportBatchItemFailures`; bodies are the topic's envelopes or raw. What fails is
+//! answered as failed and stays in the queue. There is deliberately nothing else here: what is done stands in `notify`.
 
-fn main() {}
+use std::time::UNIX_EPOCH;
+
+use anyhow::Context as _;
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use outflow_aws::context::Context;
+use outflow_aws::dynamo::DynamoStore;
+use outflow_aws::notify::{Notify, Received};
+use outflow_aws::own_log;
+use outflow_aws::secrets::Stored;
+use outflow_aws::slack::Slack;
+use outflow_core::time::Timestamp;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    own_log::quiet_panics();
+    let context = Context::from_env().await;
+    let secret = context.slack_secret.clone().context("OUTFLOW_SLACK_SECRET must name the secret that holds the webhook or token")?;
+    let slack = Slack::new(Stored::new(&context.sdk, secret), context.slack.clone());
+    let store = DynamoStore::new(&context.dynamo(), &context.table);
+    let notify = Notify::new(store, slack, context.sqs(), context.topic.clone());
+    let notify = &notify;
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| async move {
+        let now = now()?;
+        let received: Vec<Received> = event.payload.records.into_iter().map(received).collect();
+        let report = notify.take(&received, now).await;
+        report.line("notify").write(now);
+        Ok::<_, Error>(answer(report.failed))
+    }))
+    .await
+}
+
+fn received(message: SqsMessage) -> Received {
+    Received {
+        id: message.message_id.unwrap_or_default(),
+        receipt: message.receipt_handle.unwrap_or_default(),
+        queue: message.event_source_arn.unwrap_or_default(),
+        body: message.body.unwrap_or_default(),
+        tries: message.attributes.get("ApproximateReceiveCount").and_then(|n| n.parse().ok()).unwrap_or(1),
+    }
+}
+
+fn answer(failed: Vec<String>) -> SqsBatchResponse {
+    let mut answer = SqsBatchResponse::default();
+    answer.set_failures(failed);
+    answer
+}
+
+fn now() -> anyhow::Result<Timestamp> {
+    let ms = UNIX_EPOCH.elapsed().ok().and_then(|elapsed| i64::try_from(elapsed.as_millis()).ok());
+    ms.and_then(Timestamp::from_ms).context("the clock is wrong")
+}

@@ -25,6 +25,14 @@ pub struct Context {
     pub table: String,
     /// `OUTFLOW_OWN`: how the names of our own functions and roles begin; empty: nothing is left out.
     pub own_prefix: String,
+    /// `OUTFLOW_TOPIC_ARN`: the topic of alerts.
+    pub topic: Option<String>,
+    /// `OUTFLOW_SETTINGS`: the parameter that holds `outflow.toml`.
+    pub settings: Option<String>,
+    /// `OUTFLOW_SLACK_SECRET`: name or ARN of what holds the webhook or the token.
+    pub slack_secret: Option<String>,
+    /// `OUTFLOW_SLACK_CHANNEL`, `OUTFLOW_SLACK_ENDPOINT`.
+    pub slack: crate::slack::Settings,
 }
 
 impl Context {
@@ -40,12 +48,40 @@ impl Context {
             .load()
             .await;
         let setting = |name| std::env::var(name).unwrap_or_default();
-        Context { sdk, table: setting("OUTFLOW_TABLE"), own_prefix: setting("OUTFLOW_OWN") }
+        let stated = |name| Some(setting(name)).filter(|value| !value.trim().is_empty());
+        Context {
+            sdk,
+            table: setting("OUTFLOW_TABLE"),
+            own_prefix: setting("OUTFLOW_OWN"),
+            topic: stated("OUTFLOW_TOPIC_ARN"),
+            settings: stated("OUTFLOW_SETTINGS"),
+            slack_secret: stated("OUTFLOW_SLACK_SECRET"),
+            slack: crate::slack::Settings {
+                channel: stated("OUTFLOW_SLACK_CHANNEL"),
+                endpoint: stated("OUTFLOW_SLACK_ENDPOINT"),
+                timeout: None,
+            },
+        }
     }
 
     /// A client of DynamoDB.
     pub fn dynamo(&self) -> aws_sdk_dynamodb::Client {
         aws_sdk_dynamodb::Client::new(&self.sdk)
+    }
+
+    /// A client of SNS.
+    pub fn sns(&self) -> aws_sdk_sns::Client {
+        aws_sdk_sns::Client::new(&self.sdk)
+    }
+
+    /// A client of SSM.
+    pub fn ssm(&self) -> aws_sdk_ssm::Client {
+        aws_sdk_ssm::Client::new(&self.sdk)
+    }
+
+    /// A client of SQS.
+    pub fn sqs(&self) -> aws_sdk_sqs::Client {
+        aws_sdk_sqs::Client::new(&self.sdk)
     }
 
     /// A client of S3.

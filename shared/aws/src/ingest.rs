@@ -60,7 +60,7 @@ pub enum Failure {
         place: String,
     },
     /// The store did not take it.
-    #[error("not stored: {0}{}", causes(&**.0))]
+    #[error("not stored: {store}{causes}", store = .0, causes = causes(&**.0))]
     Store(Arc<StoreError>),
 }
 
@@ -210,7 +210,13 @@ impl Outcome {
 
 /// The causes of an error, each behind a colon.
 fn causes(error: &dyn Error) -> String {
-    std::iter::successors(error.source(), |error| error.source()).map(|cause| format!(": {cause}")).collect()
+    let mut all = String::new();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        all += &format!(": {error}");
+        cause = error.source();
+    }
+    all
 }
 
 #[cfg(test)]

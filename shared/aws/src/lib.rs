@@ -5,7 +5,14 @@
 
 pub mod context;
 pub mod dynamo;
+mod failure;
 pub mod feed;
 pub mod ingest;
+pub mod notify;
 pub mod objects;
 pub mod own_log;
+pub mod secrets;
+pub mod slack;
+mod slack_codes;
+pub mod sns;
+pub mod sqs;

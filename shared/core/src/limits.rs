@@ -98,3 +98,22 @@ pub const PROBED_LINES_MAX: usize = 100;
 
 /// Rows of a table that never end (an open quote) and after which reading starts again at the next line.
 pub const TABLE_RESTARTS_MAX: u32 = 16;
+
+/// Bytes of what is published to a topic, attributes included: SNS takes 256 KiB, and a queue behind it adds an envelope of
+/// about one.
+pub const SNS_MESSAGE_BYTES_MAX: usize = 240 << 10;
+
+/// Characters of a subject: SNS refuses more, and anything but ASCII.
+pub const SNS_SUBJECT_CHARS_MAX: usize = 100;
+
+/// Characters of all texts of a Slack message: Slack refuses them from about 11,000 on, and says nowhere where.
+pub const SLACK_TEXT_CHARS_MAX: usize = 5_500;
+
+/// Characters of a Slack header.
+pub const SLACK_HEADER_CHARS_MAX: usize = 150;
+
+/// Characters of a section of a Slack message.
+pub const SLACK_SECTION_CHARS_MAX: usize = 3_000;
+
+/// Characters of a message's top-level text: Slack may split a longer one.
+pub const SLACK_PLAIN_CHARS_MAX: usize = 4_000;

@@ -218,6 +218,14 @@ pub fn outbox(uid: &str, sequence: u32) -> Key {
     Key::new(OUTBOX, format!("{uid}-{sequence:08x}"))
 }
 
+/// Partition of what was last said about each incident.
+pub const SENT: &str = "sent";
+
+/// What was last said about an incident.
+pub fn sent(uid: &str) -> Key {
+    Key::new(SENT, uid)
+}
+
 /// Which function works with which role.
 pub fn directory() -> Key {
     Key::new("meta", "directory")

@@ -129,3 +129,42 @@ fn settle(finding: &mut Finding) {
         Detail::Quiet { .. } => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alert::tests::samples;
+
+    #[test]
+    fn comes_back_as_it_was() {
+        for (name, incident) in samples() {
+            for event in [Event::Opened, Event::Updated, Event::Resolved, Event::Withdrawn { reason: "a \"deploy\"\n".to_owned() }] {
+                let message = Message::new(event, incident.clone());
+                assert_eq!(Message::from_json(&message.to_json()), Ok(message), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_that_are_none_are_settled() {
+        let mut incident = samples().remove(6).1;
+        for finding in &mut incident.findings {
+            (finding.years, finding.learnt_days) = (f64::INFINITY, f64::NAN);
+            finding.hours = vec![f32::NAN, f32::INFINITY];
+        }
+        let message = Message::new(Event::Opened, incident);
+        let back = Message::from_json(&message.to_json()).unwrap();
+        assert_eq!((back.incident.findings[0].years, back.incident.findings[0].learnt_days), (f64::MAX, 0.0));
+    }
+
+    #[test]
+    fn others_are_refused_without_their_content() {
+        let newer = Message { version: 2, ..Message::new(Event::Opened, samples().remove(0).1) };
+        assert_eq!(Message::from_json(&newer.to_json()), Err(Unreadable::Newer(2)));
+        assert_eq!(Message::from_json(r#"{"version":2,"shape":"unknown"}"#), Err(Unreadable::Newer(2)));
+        for text in ["", "secret", "{}", r#"{"version":"secret"}"#, r#"{"version":1,"event":"secret","incident":{}}"#, "[1]", "null"] {
+            let error = Message::from_json(text).unwrap_err();
+            assert!(!error.to_string().contains("secret"), "{error}");
+        }
+    }
+}

@@ -15,6 +15,7 @@ use crate::incident::{Incident, Severity};
 use crate::time::{Timestamp, WindowId};
 
 use super::json::{detector, event_id, plain};
+use super::message::{Event, Message};
 use super::{say, text, title, words};
 
 const VERSION: &str = "1.8.0";
@@ -52,6 +53,8 @@ struct DetectionFinding {
     severity: &'static str,
     status_id: u8,
     status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status_detail: Option<String>,
     time: i64,
     start_time: i64,
     end_time: i64,
@@ -248,13 +251,36 @@ struct Cloud {
     region: Option<String>,
 }
 
-/// One line without its newline.
+/// What is done to the finding: activity and its name, status and its name.
+type Activity = (u8, &'static str, u8, &'static str);
+
+const CREATE: Activity = (1, "Create", 1, "New");
+const UPDATE: Activity = (2, "Update", 2, "In Progress");
+const CLOSE: Activity = (3, "Close", 4, "Resolved");
+const SUPPRESS: Activity = (3, "Close", 3, "Suppressed");
+
+/// An incident as it is now; one line without its newline.
 pub fn finding(incident: &Incident, ctx: &Product<'_>) -> String {
-    let (activity_id, activity_name, status_id, status) = match (incident.resolved, incident.sequence) {
-        (true, _) => (3, "Close", 4, "Resolved"),
-        (false, 0 | 1) => (1, "Create", 1, "New"),
-        (false, _) => (2, "Update", 2, "In Progress"),
+    let activity = match (incident.resolved, incident.sequence) {
+        (true, _) => CLOSE,
+        (false, 0 | 1) => CREATE,
+        (false, _) => UPDATE,
     };
+    line(incident, activity, None, ctx)
+}
+
+/// What happened to an incident; one line without its newline.
+pub fn message(message: &Message, ctx: &Product<'_>) -> String {
+    match &message.event {
+        Event::Opened => line(&message.incident, CREATE, None, ctx),
+        Event::Updated => line(&message.incident, UPDATE, None, ctx),
+        Event::Resolved => line(&message.incident, CLOSE, None, ctx),
+        Event::Withdrawn { reason } => line(&message.incident, SUPPRESS, Some(format!("withdrawn: {}", plain(reason))), ctx),
+    }
+}
+
+fn line(incident: &Incident, activity: Activity, status_detail: Option<String>, ctx: &Product<'_>) -> String {
+    let (activity_id, activity_name, status_id, status) = activity;
     let (severity_id, severity) = match incident.severity() {
         Severity::Low => (2, "Low"),
         Severity::Medium => (3, "Medium"),
@@ -274,6 +300,7 @@ pub fn finding(incident: &Incident, ctx: &Product<'_>) -> String {
         severity,
         status_id,
         status,
+        status_detail,
         time: incident.until().ms(),
         start_time: incident.since().ms(),
         end_time: incident.until().ms(),

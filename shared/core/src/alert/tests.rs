@@ -93,7 +93,7 @@ fn incident(findings: Vec<Finding>) -> Incident {
     }
 }
 
-fn one(finding: Finding) -> Incident {
+pub(super) fn one(finding: Finding) -> Incident {
     incident(vec![finding])
 }
 
@@ -101,7 +101,7 @@ fn new_flow(entity: Entity, detail: FlowDetail) -> Finding {
     finding(entity, Detail::NewFlow(detail))
 }
 
-fn foreign_bucket() -> Incident {
+pub(super) fn foreign_bucket() -> Incident {
     let get = new_flow(function("author-handler"), flow("s3", "GetObject", "bucket statistics-raw"));
     let list = Finding { count: 1, years: 1.1, ..new_flow(function("author-handler"), flow("s3", "ListObjects", "bucket statistics-raw")) };
     let before = vec!["code updated by ci-deploy".to_owned()];
@@ -126,7 +126,7 @@ fn hostile() -> Incident {
 }
 
 /// Every incident that the snapshots show.
-fn samples() -> Vec<(&'static str, Incident)> {
+pub(super) fn samples() -> Vec<(&'static str, Incident)> {
     let denied = FlowDetail { denied: true, users: (Vec::new(), 0), ..flow("dynamodb", "DeleteTable", "table books") };
     let secret = FlowDetail { users: (Vec::new(), 0), ..flow("secretsmanager", "GetSecretValue", "secret db-password") };
     let invoke = flow("lambda", "Invoke", "function price-refresh");
@@ -184,7 +184,7 @@ fn samples() -> Vec<(&'static str, Incident)> {
     ]
 }
 
-fn sample(name: &str) -> Incident {
+pub(super) fn sample(name: &str) -> Incident {
     samples().into_iter().find(|s| s.0 == name).unwrap().1
 }
 
@@ -732,7 +732,7 @@ fn the_schema_refuses_what_it_does_not_know() {
     }
 }
 
-fn any_text() -> impl Strategy<Value = String> {
+pub(super) fn any_text() -> impl Strategy<Value = String> {
     let nasty = prop::sample::select("\u{1b}[m\n\u{202e}\u{200b}日 a/:-ë".chars().collect::<Vec<char>>());
     let random = prop::collection::vec(prop_oneof![nasty, any::<char>()], 0..90).prop_map(|c| c.into_iter().collect::<String>());
     prop_oneof![
@@ -783,7 +783,7 @@ fn any_detail() -> impl Strategy<Value = Detail> {
 }
 
 prop_compose! {
-    fn any_finding()(
+    pub(super) fn any_finding()(
         kind in prop::sample::select(vec![EntityKind::Function, EntityKind::Principal, EntityKind::Source, EntityKind::Service]),
         (id, subject, before) in (any_text(), any_text(), prop::collection::vec(any_text(), 0..6)),
         arn in any::<bool>(),

@@ -36,6 +36,10 @@ const PLACE_CHARS_MAX: usize = 24;
 const EVENT_CHARS_MAX: usize = crate::limits::EVENT_ID_MAX;
 /// Characters of what was changed and by whom.
 const CHANGE_CHARS_MAX: usize = 64;
+/// A width at which nothing is broken, and the hours that are drawn there: a day and the same hour of the day before, since a
+/// channel is read on a telephone.
+const UNBROKEN: usize = 1 << 12;
+const HOURS_UNBROKEN: usize = 25;
 /// Eight heights; the lowest is no call at all.
 const HEIGHTS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 const MINUTE_MS: i64 = 60_000;
@@ -57,52 +61,69 @@ impl Default for Style {
 
 /// One incident: at most 20 lines, none wider than the screen; ends with a newline.
 pub fn incident(incident: &Incident, style: &Style) -> String {
-    let mut page = Page::new(style);
-    page.header(incident);
-    let Some(lead) = incident.lead() else { return page.finish() };
-    if say::is_silence(lead) {
-        noticed(&mut page, incident, lead);
-    } else {
-        page.put("since", &since(incident), 2);
-    }
-    if let Some(again) = lead.again() {
-        page.put("told", &say::again(&again), 2);
-    }
-    match &lead.detail {
-        Detail::NewFlow(flow) => new_flow(&mut page, incident, lead, flow),
-        Detail::Rate(rate) => rate_rows(&mut page, incident, lead, rate),
-        Detail::Quiet { .. } => learnt(&mut page, lead),
-    }
-    if let Some(rarity) = rarity(lead.years) {
-        page.put("rarity", &format!("by chance {rarity} in this account"), 2);
-    }
-    if let Some(before) = before(lead) {
-        page.put("before", &before, 2);
-    }
-    let mut end = Page::new(style);
+    let width = style.width.max(WIDTH_MIN);
+    let mut lines = header(incident, width, style.colour);
+    let Some(lead) = incident.lead() else { return finish(&lines) };
+    lines.extend(told(incident, lead, width).lines());
+    let mut end = Rows::new(width);
     if let Some(span) = incident.span().filter(|_| lead.span.is_some()) {
         events(&mut end, &span, incident.since());
     }
     end.put("next", say::next(lead), 2);
     end.put("id", &clean(&incident.uid, EVENT_CHARS_MAX), 1);
+    let end = end.lines();
     let others = others(incident, lead);
     // Where names are so long that a screen overflows, the last lines of the facts give way.
-    let least = end.lines.len() + usize::from(others.1 > 0);
-    page.lines.truncate(LINES_MAX.saturating_sub(least));
-    let room = LINES_MAX.saturating_sub(page.lines.len() + end.lines.len());
-    also(&mut page, lead, &others, room);
-    page.lines.append(&mut end.lines);
-    page.finish()
+    let least = end.len() + usize::from(others.1 > 0);
+    lines.truncate(LINES_MAX.saturating_sub(least));
+    let room = LINES_MAX.saturating_sub(lines.len() + end.len());
+    lines.extend(also(lead, &others, room, width).lines());
+    lines.extend(end);
+    finish(&lines)
+}
+
+/// The facts of the screen for renderers that break lines themselves: each with its label, or with none where it goes on.
+pub(super) fn facts(incident: &Incident) -> Vec<(&'static str, String)> {
+    let Some(lead) = incident.lead() else { return Vec::new() };
+    let mut facts = told(incident, lead, UNBROKEN);
+    facts.rows.extend(also(lead, &others(incident, lead), ALSO_MAX + 1, UNBROKEN).rows);
+    facts.put("next", say::next(lead), 1);
+    facts.rows.into_iter().map(|row| (row.label, row.fact)).collect()
+}
+
+/// What happened, what would be usual, and what came before.
+fn told(incident: &Incident, lead: &Finding, width: usize) -> Rows {
+    let mut rows = Rows::new(width);
+    if say::is_silence(lead) {
+        noticed(&mut rows, incident, lead);
+    } else {
+        rows.put("since", &since(incident), 2);
+    }
+    if let Some(again) = lead.again() {
+        rows.put("told", &say::again(&again), 2);
+    }
+    match &lead.detail {
+        Detail::NewFlow(flow) => new_flow(&mut rows, incident, lead, flow),
+        Detail::Rate(rate) => rate_rows(&mut rows, incident, lead, rate),
+        Detail::Quiet { .. } => learnt(&mut rows, lead),
+    }
+    if let Some(rarity) = rarity(lead.years) {
+        rows.put("rarity", &format!("by chance {rarity} in this account"), 2);
+    }
+    if let Some(before) = before(lead) {
+        rows.put("before", &before, 2);
+    }
+    rows
 }
 
 /// What was rare, but not rare enough to call anyone: two lines.
 pub fn rare(incident: &Incident, style: &Style) -> String {
-    let mut page = Page::new(style);
+    let width = style.width.max(WIDTH_MIN);
     let severity = incident.severity();
     let word = if severity == Severity::Low { "rare" } else { severity.word() };
     let lead = incident.lead();
     let said = lead.map_or_else(|| title(incident), say::deed_alone);
-    page.lines.extend(wrap(&format!("{word:<4}  {said}"), page.width, 1));
+    let mut lines = wrap(&format!("{word:<4}  {said}"), width, 1);
     let begin = incident.since();
     let mut facts = vec![format!("{} {} UTC", date(begin), clock(begin))];
     match lead.map(|f| &f.detail) {
@@ -122,70 +143,87 @@ pub fn rare(incident: &Incident, style: &Style) -> String {
     if others > 0 {
         facts.push(format!("{} more", count(others)));
     }
-    page.lines.extend(wrap(&facts.join("; "), page.width - LABEL_AT, 1).iter().map(|l| format!("{:LABEL_AT$}{l}", "")));
-    page.finish()
+    lines.extend(wrap(&facts.join("; "), width - LABEL_AT, 1).iter().map(|l| format!("{:LABEL_AT$}{l}", "")));
+    finish(&lines)
 }
 
-/// Lines that are written one after the other.
-struct Page {
+/// Facts with their labels, not yet broken into lines.
+struct Rows {
     width: usize,
-    colour: bool,
-    lines: Vec<String>,
+    rows: Vec<Row>,
 }
 
-impl Page {
-    fn new(style: &Style) -> Page {
-        Page { width: style.width.max(WIDTH_MIN), colour: style.colour, lines: Vec::new() }
-    }
+struct Row {
+    label: &'static str,
+    fact: String,
+    lines_max: usize,
+}
 
-    /// Severity, title and, where it fits, the place at the right; else the place has a row of its own.
-    fn header(&mut self, incident: &Incident) {
-        let severity = incident.severity();
-        let word = severity.word().to_uppercase();
-        let at = word.len() + 2;
-        let place = place(incident);
-        let title = title(incident);
-        let used = at + columns(&title);
-        let gap = self.width.checked_sub(used + columns(&place)).filter(|gap| *gap >= 2 && !place.is_empty());
-        for (i, line) in wrap(&title, self.width - at, 2).iter().enumerate() {
-            let head = if i == 0 { format!("{}  ", self.coloured(&word, severity)) } else { " ".repeat(at) };
-            let tail = gap.map_or_else(String::new, |gap| format!("{:gap$}{place}", ""));
-            self.lines.push(format!("{head}{line}{tail}"));
-        }
-        if gap.is_none() && !place.is_empty() {
-            self.put("where", &if incident.account.is_empty() { place } else { format!("account {place}") }, 1);
-        }
-    }
-
-    fn coloured(&self, word: &str, severity: Severity) -> String {
-        if !self.colour {
-            return word.to_owned();
-        }
-        let code = match severity {
-            Severity::High => "1;31",
-            Severity::Medium => "33",
-            Severity::Low => "2",
-        };
-        format!("\u{1b}[{code}m{word}\u{1b}[0m")
+impl Rows {
+    fn new(width: usize) -> Rows {
+        Rows { width, rows: Vec::new() }
     }
 
     /// A fact with its label, in so many lines at most.
-    fn put(&mut self, label: &str, fact: &str, lines_max: usize) {
-        for (i, line) in wrap(fact, self.width - FACT_AT, lines_max).iter().enumerate() {
-            let label = if i == 0 { label } else { "" };
-            let width = FACT_AT - LABEL_AT;
-            self.lines.push(format!("{:LABEL_AT$}{label:<width$}{line}", ""));
-        }
+    fn put(&mut self, label: &'static str, fact: &str, lines_max: usize) {
+        self.rows.push(Row { label, fact: fact.to_owned(), lines_max });
     }
 
-    fn finish(self) -> String {
-        let mut out = String::new();
-        for line in self.lines {
-            out.push_str(line.trim_end());
-            out.push('\n');
+    fn lines(self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for Row { label, fact, lines_max } in self.rows {
+            for (i, line) in wrap(&fact, self.width - FACT_AT, lines_max).iter().enumerate() {
+                let label = if i == 0 { label } else { "" };
+                let width = FACT_AT - LABEL_AT;
+                lines.push(format!("{:LABEL_AT$}{label:<width$}{line}", ""));
+            }
         }
-        out
+        lines
     }
+}
+
+/// Severity, title and, where it fits, the place at the right; else the place has a row of its own.
+fn header(incident: &Incident, width: usize, colour: bool) -> Vec<String> {
+    let severity = incident.severity();
+    let word = severity.word().to_uppercase();
+    let at = word.len() + 2;
+    let place = place(incident);
+    let title = title(incident);
+    let used = at + columns(&title);
+    let gap = width.checked_sub(used + columns(&place)).filter(|gap| *gap >= 2 && !place.is_empty());
+    let mut lines = Vec::new();
+    for (i, line) in wrap(&title, width - at, 2).iter().enumerate() {
+        let head = if i == 0 { format!("{}  ", coloured(&word, severity, colour)) } else { " ".repeat(at) };
+        let tail = gap.map_or_else(String::new, |gap| format!("{:gap$}{place}", ""));
+        lines.push(format!("{head}{line}{tail}"));
+    }
+    if gap.is_none() && !place.is_empty() {
+        let mut rows = Rows::new(width);
+        rows.put("where", &if incident.account.is_empty() { place } else { format!("account {place}") }, 1);
+        lines.extend(rows.lines());
+    }
+    lines
+}
+
+fn coloured(word: &str, severity: Severity, colour: bool) -> String {
+    if !colour {
+        return word.to_owned();
+    }
+    let code = match severity {
+        Severity::High => "1;31",
+        Severity::Medium => "33",
+        Severity::Low => "2",
+    };
+    format!("\u{1b}[{code}m{word}\u{1b}[0m")
+}
+
+fn finish(lines: &[String]) -> String {
+    let mut out = String::new();
+    for line in lines {
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out
 }
 
 /// Columns on a terminal, or a little more: never fewer.
@@ -225,14 +263,14 @@ fn fitting(text: &str, width: usize) -> usize {
 }
 
 /// `123456789012 · eu-west-1`, as far as it is known.
-fn place(incident: &Incident) -> String {
+pub(super) fn place(incident: &Incident) -> String {
     let region = incident.lead().and_then(|f| Arn::parse(&f.entity.id)).map_or("", |arn| arn.region);
     let parts = [incident.account.as_str(), region].map(|part| clean(part, PLACE_CHARS_MAX));
     parts.iter().filter(|part| !part.is_empty()).map(|part| part.as_ref()).collect::<Vec<_>>().join(" · ")
 }
 
 /// `Tue 14 Oct 2025 17:05 UTC, 12 minutes, still going`.
-fn since(incident: &Incident) -> String {
+pub(super) fn since(incident: &Incident) -> String {
     let (begin, end) = (incident.since(), incident.until());
     let lasted_ms = end.ms() - begin.ms();
     let mut out = format!("{} {}", day(begin), clock(begin));
@@ -253,7 +291,7 @@ fn since(incident: &Incident) -> String {
 
 /// Silence has no first event: it is known since when by its length, or else when it was noticed. Its incident is closed when nothing
 /// more is said; nobody saw that it was over.
-fn noticed(page: &mut Page, incident: &Incident, lead: &Finding) {
+fn noticed(rows: &mut Rows, incident: &Incident, lead: &Finding) {
     let state = if incident.resolved { "closed" } else { "still open" };
     let written = |at: Timestamp| format!("{} {} UTC", day(at), clock(at));
     let pause_ms = match &lead.detail {
@@ -261,13 +299,13 @@ fn noticed(page: &mut Page, incident: &Incident, lead: &Finding) {
         _ => None,
     };
     match pause_ms {
-        Some(pause_ms) => page.put("since", &format!("{}, {state}", written(lead.judged.end().plus_ms(-pause_ms))), 2),
-        None => page.put("noticed", &format!("{}, {state}", written(lead.window.end())), 2),
+        Some(pause_ms) => rows.put("since", &format!("{}, {state}", written(lead.judged.end().plus_ms(-pause_ms))), 2),
+        None => rows.put("noticed", &format!("{}, {state}", written(lead.window.end())), 2),
     }
 }
 
 /// The flow with all its actions, what the entity does otherwise, and who else uses the target.
-fn new_flow(page: &mut Page, incident: &Incident, lead: &Finding, flow: &FlowDetail) {
+fn new_flow(rows: &mut Rows, incident: &Incident, lead: &Finding, flow: &FlowDetail) {
     let same: Vec<&Finding> = incident.findings.iter().filter(|f| is_same_flow(f, lead)).collect();
     let named = same.iter().take(NAMED_MAX).filter_map(|f| match &f.detail {
         Detail::NewFlow(flow) => Some((say::name(&flow.action), f.count)),
@@ -281,16 +319,16 @@ fn new_flow(page: &mut Page, incident: &Incident, lead: &Finding, flow: &FlowDet
     let outside = if flow.outside { " (another account's)" } else { "" };
     let (who, target) = (say::who(&lead.entity), format!("{}{outside}", say::target(&flow.target)));
     let does = format!("{who} → {}{refused}", actions.join(", "));
-    if columns(&does) + columns(&target) + 3 <= page.width - FACT_AT {
-        page.put("flow", &format!("{does} → {target}"), 1);
+    if columns(&does) + columns(&target) + 3 <= rows.width - FACT_AT {
+        rows.put("flow", &format!("{does} → {target}"), 1);
     } else {
-        page.put("flow", &does, 1);
-        page.put("", &format!("→ {target}"), 1);
+        rows.put("flow", &does, 1);
+        rows.put("", &format!("→ {target}"), 1);
     }
     let learnt = days(lead.learnt_days);
     let usual: Vec<String> = flow.usual.0.iter().map(|t| say::target(t)).collect();
     let all = plural(flow.usual.1 as f64, "target");
-    page.put(
+    rows.put(
         "usual",
         &match (usual.is_empty(), (usual.len() as u64) < flow.usual.1) {
             (true, _) => format!("in {learnt} no other target was learnt"),
@@ -300,7 +338,7 @@ fn new_flow(page: &mut Page, incident: &Incident, lead: &Finding, flow: &FlowDet
         2,
     );
     if let Some(users) = users(lead, flow) {
-        page.put("", &users, 2);
+        rows.put("", &users, 2);
     }
 }
 
@@ -339,19 +377,19 @@ fn users(lead: &Finding, flow: &FlowDetail) -> Option<String> {
     })
 }
 
-fn rate_rows(page: &mut Page, incident: &Incident, lead: &Finding, rate: &RateDetail) {
+fn rate_rows(rows: &mut Rows, incident: &Incident, lead: &Finding, rate: &RateDetail) {
     let at = lead.judged;
-    page.put("rate", &measured(rate), 2);
+    rows.put("rate", &measured(rate), 2);
     if at > incident.since().window() {
         // The incident began with something else.
-        page.put("", &format!("up to {} {} UTC", day(at.end()), clock(at.end())), 1);
+        rows.put("", &format!("up to {} {} UTC", day(at.end()), clock(at.end())), 1);
     }
-    learnt(page, lead);
+    learnt(rows, lead);
     let most = lead.hours.iter().copied().filter(|n| n.is_finite()).fold(0.0_f32, f32::max);
     if most <= 0.0 {
         return;
     }
-    let room = page.width - FACT_AT - 2;
+    let room = if rows.width == UNBROKEN { HOURS_UNBROKEN } else { rows.width - FACT_AT - 2 };
     let shown = lead.hours.get(lead.hours.len().saturating_sub(room)..).unwrap_or_default();
     let height = |n: &f32| {
         let step = if *n > 0.0 { (n / most * 7.0).ceil().clamp(1.0, 7.0) as usize } else { 0 };
@@ -359,7 +397,7 @@ fn rate_rows(page: &mut Page, incident: &Incident, lead: &Finding, rate: &RateDe
     };
     let mut bars: Vec<char> = shown.iter().map(height).collect();
     let now = bars.pop().unwrap_or(' ');
-    page.put("hours", &format!("{}[{now}]", bars.into_iter().collect::<String>()), 1);
+    rows.put("hours", &format!("{}[{now}]", bars.into_iter().collect::<String>()), 1);
     let last = number(f64::from(lead.hours.last().copied().unwrap_or(0.0)));
     let from = format!("from {} on", clock(hour_of(at.start())));
     let now = match say::hours_without(lead) {
@@ -368,16 +406,16 @@ fn rate_rows(page: &mut Page, incident: &Incident, lead: &Finding, rate: &RateDe
         2 => "none for over an hour".to_owned(),
         n => format!("none for over {} hours", n - 1),
     };
-    page.put("", &format!("calls an hour in {} hours: most {}; {now}", shown.len(), number(f64::from(most))), 2);
+    rows.put("", &format!("calls an hour in {} hours: most {}; {now}", shown.len(), number(f64::from(most))), 2);
 }
 
 fn hour_of(at: Timestamp) -> Timestamp {
     at.plus_ms(-at.ms().rem_euclid(60 * MINUTE_MS))
 }
 
-fn learnt(page: &mut Page, lead: &Finding) {
+fn learnt(rows: &mut Rows, lead: &Finding) {
     let whose = if lead.entity.kind == EntityKind::Service { "the account's" } else { "its" };
-    page.put("learnt", &format!("from {} of {whose} history", days(lead.learnt_days)), 1);
+    rows.put("learnt", &format!("from {} of {whose} history", days(lead.learnt_days)), 1);
 }
 
 /// `observed 2,431 calls in 5 minutes, expected 190`.
@@ -434,7 +472,8 @@ fn others<'a>(incident: &'a Incident, lead: &Finding) -> (Vec<&'a Finding>, u64)
 }
 
 /// The other findings, in so many lines; the line that counts the rest takes the place of one.
-fn also(page: &mut Page, lead: &Finding, (others, all): &(Vec<&Finding>, u64), room: usize) {
+fn also(lead: &Finding, (others, all): &(Vec<&Finding>, u64), room: usize, width: usize) -> Rows {
+    let mut rows = Rows::new(width);
     let mut told = others.len().min(ALSO_MAX).min(room);
     if *all > told as u64 && told == room {
         told = told.saturating_sub(1);
@@ -444,28 +483,29 @@ fn also(page: &mut Page, lead: &Finding, (others, all): &(Vec<&Finding>, u64), r
         let at = finding.window.start();
         let when = if same_day(at, lead.window.start()) { String::new() } else { format!("{}: ", date(at)) };
         let whole = format!("{when}{}", say::sentence(finding));
-        let fits = columns(&whole) <= page.width - FACT_AT;
-        page.put(label, &if fits { whole } else { format!("{when}{}", say::deed_alone(finding)) }, 1);
+        let fits = columns(&whole) <= rows.width - FACT_AT;
+        rows.put(label, &if fits { whole } else { format!("{when}{}", say::deed_alone(finding)) }, 1);
         label = "";
     }
     let rest = all - told as u64;
     if rest > 0 && room > 0 {
         let and = if told == 0 { "" } else { "and " };
-        page.put(label, &format!("{and}{} more", count(rest)), 1);
+        rows.put(label, &format!("{and}{} more", count(rest)), 1);
     }
+    rows
 }
 
 /// Where the records are: ids of the first and the last event.
-fn events(page: &mut Page, span: &Span, since: Timestamp) {
+fn events(rows: &mut Rows, span: &Span, since: Timestamp) {
     if span.first.event == EventId::None && span.last.event == EventId::None {
         return;
     }
     if span.first == span.last {
-        page.put("event", &event(&span.first, since), 2);
+        rows.put("event", &event(&span.first, since), 2);
         return;
     }
-    page.put("first", &event(&span.first, since), 2);
-    page.put("last", &event(&span.last, since), 2);
+    rows.put("first", &event(&span.first, since), 2);
+    rows.put("last", &event(&span.last, since), 2);
 }
 
 fn event(moment: &Moment, since: Timestamp) -> String {

@@ -3,6 +3,7 @@
 pub mod dynamodb;
 pub mod moto;
 pub mod runtime;
+pub mod slack;
 pub mod trouble;
 
 use std::path::PathBuf;

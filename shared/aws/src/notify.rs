@@ -1,0 +1,151 @@
+//! What the queue of alerts brought → Slack, and what becomes of each message in the queue.
+//!
+//! The step stands in the pipeline; here its outcomes become the queue's: done is forgotten, a retry is hidden for as long as
+//! it should wait, and what no retry mends fails until the queue puts it among the dead letters. Deliberately absent: any content
+//! in the log, which holds counts, codes and remedies.
+
+use std::collections::BTreeSet;
+
+use outflow_core::time::Timestamp;
+use outflow_pipeline::notify::{Delivery, Outcome, Told, deliver};
+use outflow_pipeline::sender::Sender;
+use outflow_pipeline::store::Store;
+
+use crate::own_log::{Line, Metric};
+use crate::sqs;
+
+/// Reasons that one line tells; more would be the same.
+const REASONS_MAX: usize = 5;
+
+/// A message of the queue.
+#[derive(Clone, Debug, Default)]
+pub struct Received {
+    /// The queue's id of it.
+    pub id: String,
+    /// With which it is hidden.
+    pub receipt: String,
+    /// ARN of the queue.
+    pub queue: String,
+    /// An envelope of the topic, or the message.
+    pub body: String,
+    /// How often it was received, this time included.
+    pub tries: u32,
+}
+
+/// Who tells.
+pub struct Notify<S, P> {
+    store: S,
+    sender: P,
+    queue: aws_sdk_sqs::Client,
+    topic: Option<String>,
+}
+
+/// What came of one invocation.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Ids of the messages that stay in the queue.
+    pub failed: Vec<String>,
+    counts: Counts,
+    reasons: BTreeSet<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Counts {
+    posted: u64,
+    plain: u64,
+    unmarked: u64,
+    repeats: u64,
+    older: u64,
+    retried: u64,
+    dead: u64,
+}
+
+impl<S: Store, P: Sender> Notify<S, P> {
+    /// A store for what was said, a channel to say it in, the queue it comes from, and the topic that it must be of.
+    pub fn new(store: S, sender: P, queue: aws_sdk_sqs::Client, topic: Option<String>) -> Notify<S, P> {
+        Notify { store, sender, queue, topic }
+    }
+
+    /// Tells what was received.
+    pub async fn take(&self, received: &[Received], now: Timestamp) -> Report {
+        let deliveries: Vec<Delivery<'_>> = received.iter().map(|r| Delivery { id: &r.id, body: &r.body, tries: r.tries }).collect();
+        let outcomes = deliver(&self.store, &self.sender, self.topic.as_deref(), &deliveries, now).await;
+        let mut report = Report::default();
+        for (message, outcome) in received.iter().zip(&outcomes) {
+            report.count(&message.id, outcome);
+            if let Outcome::Retry { after_s, .. } = outcome
+                && let Err(error) = sqs::hide(&self.queue, &message.queue, &message.receipt, *after_s).await
+            {
+                report.reasons.insert(error.to_string());
+            }
+        }
+        report
+    }
+}
+
+impl Report {
+    fn count(&mut self, id: &str, outcome: &Outcome) {
+        let counts = &mut self.counts;
+        match outcome {
+            Outcome::Done(Told::Posted { plain, marked }) => {
+                counts.posted += 1;
+                counts.plain += u64::from(*plain);
+                counts.unmarked += u64::from(!marked);
+                return;
+            }
+            Outcome::Done(Told::Repeat) => return counts.repeats += 1,
+            Outcome::Done(Told::Older) => return counts.older += 1,
+            Outcome::Retry { why, .. } => {
+                counts.retried += 1;
+                self.reasons.insert(why.clone());
+            }
+            Outcome::Dead { why } => {
+                counts.dead += 1;
+                self.reasons.insert(why.clone());
+            }
+        }
+        self.failed.push(id.to_owned());
+    }
+
+    /// The line of the log.
+    pub fn line(&self, function: &str) -> Line {
+        let counts = &self.counts;
+        let mut line = Line::new(function).metric(Metric::Failed, counts.retried + counts.dead);
+        for (name, count) in [
+            ("posted", counts.posted),
+            ("plain", counts.plain),
+            ("unmarked", counts.unmarked),
+            ("repeats", counts.repeats),
+            ("older", counts.older),
+            ("retried", counts.retried),
+            ("dead", counts.dead),
+        ] {
+            line = line.note(name, count);
+        }
+        let reasons: Vec<&str> = self.reasons.iter().take(REASONS_MAX).map(String::as_str).collect();
+        if reasons.is_empty() { line } else { line.note("reasons", reasons) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_codes_and_remedies() {
+        let mut report = Report::default();
+        let outcomes = [
+            Outcome::Done(Told::Posted { plain: true, marked: false }),
+            Outcome::Done(Told::Repeat),
+            Outcome::Done(Told::Older),
+            Outcome::Retry { after_s: 5, why: "try again later: 429".to_owned() },
+            Outcome::Dead { why: "refused (channel_not_found): invite it".to_owned() },
+        ];
+        for (i, outcome) in outcomes.iter().enumerate() {
+            report.count(&i.to_string(), outcome);
+        }
+        assert_eq!(report.failed, ["3", "4"]);
+        let now = Timestamp::parse("2025-03-20T06:42:33Z").unwrap();
+        expect_test::expect![[""]].assert_eq(&report.line("notify").text(now));
+    }
+}
