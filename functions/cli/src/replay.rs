@@ -73,7 +73,7 @@ impl From<MinSeverity> for Severity {
 /// Replays and prints.
 pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
     let settings = Settings::load(&args.config)?;
-    let least = args.min_severity.map_or(settings.min_severity, Severity::from);
+    let least = args.min_severity.map_or(settings.in_effect.least, Severity::from);
     if let Some(missing) = args.logs.iter().chain(&args.baseline).find(|p| !p.exists()) {
         return Err(Failure::new("OF111", format!("{} does not exist", missing.display()), "name files or folders that do"));
     }
@@ -82,7 +82,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
         logs: args.logs,
         baseline: args.baseline,
         function: args.function,
-        config: settings.core,
+        config: settings.in_effect.core,
         hash_key: head::random_key(),
         keep: args.state.is_some(),
     };

@@ -6,20 +6,12 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use outflow_core::config::Config;
-use outflow_core::incident::Severity;
-use toml::{Table, Value};
+use outflow_pipeline::settings::{KEYS, Settings as Parsed, SettingsError};
 
 use crate::failure::Failure;
 
 /// The file that is read where no other is named.
 const FILE: &str = "outflow.toml";
-/// Every key, with what it means.
-const KEYS: [(&str, &str); 3] = [
-    ("noise_per_week", "false incidents a week that an account accepts"),
-    ("resolve_minutes", "minutes of quiet after which an incident is over"),
-    ("min_severity", "least severity that counts as an incident: low, medium, high"),
-];
 
 /// Arguments of `outflow config`.
 #[derive(clap::Args)]
@@ -38,81 +30,48 @@ pub(crate) struct FileArg {
 
 /// The settings in effect.
 pub(crate) struct Settings {
-    pub(crate) core: Config,
-    pub(crate) min_severity: Severity,
-    /// The keys that the file sets.
-    set: Vec<String>,
+    pub(crate) in_effect: Parsed,
     file: Option<PathBuf>,
 }
 
 impl Settings {
     /// Reads the named file, or the one in the current folder, or takes the defaults.
     pub(crate) fn load(arg: &FileArg) -> Result<Settings, Failure> {
-        let file = arg.config.clone().or_else(|| Some(PathBuf::from(FILE)).filter(|f| f.is_file()));
-        let mut settings = Settings { core: Config::default(), min_severity: Severity::Medium, set: Vec::new(), file };
-        if let Some(file) = settings.file.clone() {
-            let text = std::fs::read_to_string(&file).map_err(|e| {
-                Failure::new("OF101", format!("{} can't be read", file.display()), "check the name after --config").because(&e)
-            })?;
-            settings.apply(&file, &text)?;
-        }
-        Ok(settings)
-    }
-
-    fn apply(&mut self, file: &Path, text: &str) -> Result<(), Failure> {
-        let table: Table = text.parse().map_err(|e: toml::de::Error| {
-            let remedy = "write one `key = value` a line; outflow config lists the keys";
-            Failure::new("OF102", format!("{} is no TOML", file.display()), remedy).because(&e)
-        })?;
-        for (key, value) in &table {
-            self.set(file, key, value)?;
-            self.set.push(key.clone());
-        }
-        Ok(())
-    }
-
-    fn set(&mut self, file: &Path, key: &str, value: &Value) -> Result<(), Failure> {
-        let number = value.as_float().or(value.as_integer().map(|i| i as f64));
-        let fitting = match key {
-            "noise_per_week" => {
-                number.filter(|n| (0.01..=1_000.0).contains(n)).map(|n| self.core.noise_per_week = n).ok_or("from 0.01 to 1000")
-            }
-            "resolve_minutes" => value
-                .as_integer()
-                .filter(|n| (60..=10_080).contains(n))
-                .map(|n| self.core.resolve_minutes = n as u32)
-                .ok_or("a whole number from 60 to 10080"),
-            "min_severity" => {
-                value.as_str().and_then(Severity::from_word).map(|s| self.min_severity = s).ok_or("\"low\", \"medium\" or \"high\"")
-            }
-            unknown => return Err(unknown_key(file, unknown)),
+        let Some(file) = arg.config.clone().or_else(|| Some(PathBuf::from(FILE)).filter(|f| f.is_file())) else {
+            return Ok(Settings { in_effect: Parsed::default(), file: None });
         };
-        fitting.map_err(|wanted| {
-            let problem = format!("{}: {key} = {value} is not {wanted}", file.display());
-            Failure::new("OF104", problem, "mend the value; outflow config shows the defaults")
-        })
+        let text = std::fs::read_to_string(&file).map_err(|e| {
+            Failure::new("OF101", format!("{} can't be read", file.display()), "check the name after --config").because(&e)
+        })?;
+        Ok(Settings { in_effect: parse(&file, &text)?, file: Some(file) })
     }
 }
 
-fn unknown_key(file: &Path, key: &str) -> Failure {
-    let nearest = KEYS.iter().map(|(k, _)| *k).min_by_key(|k| strsim::damerau_levenshtein(k, key)).unwrap_or_default();
-    let shown: String = key.chars().filter(|c| !c.is_control()).take(60).collect();
-    let problem = format!("{}: there is no setting `{shown}`; the nearest is `{nearest}`", file.display());
-    Failure::new("OF103", problem, "mend the name or take the line away; outflow config lists all settings")
+fn parse(file: &Path, text: &str) -> Result<Parsed, Failure> {
+    Parsed::parse(text).map_err(|error| {
+        let place = file.display();
+        match &error {
+            SettingsError::NotToml(cause) => {
+                let remedy = "write one `key = value` a line; outflow config lists the keys";
+                Failure::new("OF102", format!("{place} is no TOML"), remedy).because(&**cause)
+            }
+            SettingsError::Unknown { .. } => {
+                Failure::new("OF103", format!("{place}: {error}"), "mend the name or take the line away; outflow config lists all settings")
+            }
+            SettingsError::Unfit { .. } => {
+                Failure::new("OF104", format!("{place}: {error}"), "mend the value; outflow config shows the defaults")
+            }
+        }
+    })
 }
 
 /// Prints the settings in effect.
 pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
-    let settings = Settings::load(&args.file)?;
-    let file = settings.file.as_ref().map_or(String::new(), |f| f.display().to_string());
+    let Settings { in_effect, file } = Settings::load(&args.file)?;
+    let file = file.as_ref().map_or(String::new(), |f| f.display().to_string());
     for (key, meaning) in KEYS {
-        let value = match key {
-            "noise_per_week" => settings.core.noise_per_week.to_string(),
-            "resolve_minutes" => settings.core.resolve_minutes.to_string(),
-            _ => format!("\"{}\"", settings.min_severity.word()),
-        };
-        let from = if settings.set.iter().any(|k| k == key) { &file } else { "default" };
-        anstream::println!("# {meaning} ({from})\n{key} = {value}");
+        let from = if in_effect.set.iter().any(|k| k == key) { &file } else { "default" };
+        anstream::println!("# {meaning} ({from})\n{key} = {}", in_effect.value(key));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -123,9 +82,8 @@ mod tests {
     use expect_test::{Expect, expect};
 
     fn check(text: &str, want: Expect) {
-        let mut settings = Settings { core: Config::default(), min_severity: Severity::Medium, set: Vec::new(), file: None };
-        let said = match settings.apply(Path::new("outflow.toml"), text) {
-            Ok(()) => format!("{:?} {:?}", settings.core, settings.min_severity),
+        let said = match parse(Path::new("outflow.toml"), text) {
+            Ok(settings) => format!("{} {}", settings.core.noise_per_week, settings.least.word()),
             Err(failure) => failure.to_string(),
         };
         want.assert_eq(&said);
@@ -133,8 +91,8 @@ mod tests {
 
     #[test]
     fn settings_are_read_or_refused_with_a_remedy() {
-        check("", expect!["Config { noise_per_week: 2.0, resolve_minutes: 360 } Medium"]);
-        check("noise_per_week = 1\nmin_severity = \"low\"", expect!["Config { noise_per_week: 1.0, resolve_minutes: 360 } Low"]);
+        check("", expect!["2 medium"]);
+        check("noise_per_week = 1\nmin_severity = \"low\"", expect!["1 low"]);
         check(
             "noise_per_weak = 1",
             expect![[r#"

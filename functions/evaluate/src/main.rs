@@ -1,3 +1,37 @@
 //! Lambda: judges windows, every minute.
+//!
+//! Trigger: a schedule. There is deliberately nothing else here: what is done stands in `evaluate`.
 
-fn main() {}
+use std::time::UNIX_EPOCH;
+
+use anyhow::Context as _;
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use outflow_aws::context::Context;
+use outflow_aws::dynamo::DynamoStore;
+use outflow_aws::evaluate::{AlertTopic, Minutes, Parameter, Tick};
+use outflow_aws::own_log;
+use outflow_core::time::Timestamp;
+use tokio::sync::Mutex;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    own_log::quiet_panics();
+    let context = Context::from_env().await;
+    let topic = context.topic.clone().context("OUTFLOW_TOPIC_ARN must name the topic that alerts go to")?;
+    let store = DynamoStore::new(&context.dynamo(), &context.table);
+    let parameter = Parameter::new(context.ssm(), context.settings.clone());
+    let minutes = Mutex::new(Minutes::new(&store, AlertTopic::new(context.sns(), topic), parameter));
+    let minutes = &minutes;
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Tick>| async move {
+        let now = event.payload.now(now()?);
+        let run = minutes.lock().await.run(now).await.map_err(|e| anyhow::Error::new(e).context("the table could not be used"))?;
+        run.line().write(now);
+        Ok::<_, Error>(())
+    }))
+    .await
+}
+
+fn now() -> anyhow::Result<Timestamp> {
+    let ms = UNIX_EPOCH.elapsed().ok().and_then(|elapsed| i64::try_from(elapsed.as_millis()).ok());
+    ms.and_then(Timestamp::from_ms).context("the clock is wrong")
+}

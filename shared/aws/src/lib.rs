@@ -5,6 +5,7 @@
 
 pub mod context;
 pub mod dynamo;
+pub mod evaluate;
 mod failure;
 pub mod feed;
 pub mod ingest;

@@ -31,6 +31,12 @@ pub enum Metric {
     Batches,
     /// Age of the youngest record when it arrived.
     LagSeconds,
+    /// Windows judged, late batches included.
+    Steps,
+    /// Messages that the topic took.
+    Messages,
+    /// 1 while the settings that are in effect are not those of the parameter, because it can't be read.
+    SettingsBad,
 }
 
 impl Metric {
@@ -42,6 +48,9 @@ impl Metric {
             Metric::Failed => ("failed", "Count"),
             Metric::Batches => ("batches", "Count"),
             Metric::LagSeconds => ("lag_seconds", "Seconds"),
+            Metric::Steps => ("steps", "Count"),
+            Metric::Messages => ("messages", "Count"),
+            Metric::SettingsBad => ("settings_bad", "Count"),
         }
     }
 }

@@ -14,5 +14,6 @@ pub mod notify;
 pub mod outbox;
 pub mod replay;
 pub mod sender;
+pub mod settings;
 pub mod source;
 pub mod store;
