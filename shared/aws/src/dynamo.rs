@@ -34,6 +34,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, ReturnValuesOnConditi
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use outflow_core::time::Timestamp;
 use outflow_pipeline::keys;
+use outflow_pipeline::store::units::expiry_second;
 use outflow_pipeline::store::{Expect, Item, Key, Store, StoreError, Write, fits_table};
 
 /// Tries of a request that is told to wait. With the waits below, five seconds at most: a burst is over by then, and a
@@ -286,9 +287,8 @@ fn place(key: &Key) -> Attributes {
     HashMap::from([("p".to_owned(), text(&key.partition)), ("s".to_owned(), text(&stored(&key.sort)))])
 }
 
-/// Rounded up: nothing is forgotten early.
 fn seconds(expires: Timestamp) -> AttributeValue {
-    number(expires.ms().saturating_add(999).div_euclid(1_000))
+    number(expiry_second(expires))
 }
 
 /// The whole item, with the revision that it has where what is expected holds.
@@ -332,5 +332,29 @@ fn entry(partition: &str, fields: Attributes) -> Result<(Key, Item), StoreError>
     match item(fields) {
         Some(item) => Ok((key, item)),
         None => Err(StoreError::Corrupt { key }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sort_keys_keep_their_order_and_are_never_empty() {
+        let sorts = ["", "\0", "\0\0", "\0a", "\u{1}", "a", "a\0", "a\0\0", "b"];
+        let all: Vec<String> = sorts.iter().map(|sort| stored(sort)).collect();
+        assert!(all.is_sorted_by(|a, b| a < b) && all.iter().all(|s| !s.is_empty()), "{all:?}");
+        for (sort, stored) in sorts.iter().zip(all) {
+            let fields = fields(&Key::new("p", *sort), Vec::new(), Expect::Any, None);
+            assert_eq!(fields["s"], text(&stored));
+            assert_eq!(entry("p", fields).unwrap().0.sort, *sort);
+        }
+    }
+
+    #[test]
+    fn expiry_is_rounded_up() {
+        let second = |ms| Timestamp::from_ms(ms).map(seconds);
+        assert_eq!(second(1_764_000_000_000), Some(number(1_764_000_000)));
+        assert_eq!(second(1_764_000_000_001), Some(number(1_764_000_001)));
     }
 }

@@ -170,8 +170,8 @@ pub fn fits_table(writes: &[Write]) -> Result<(), StoreError> {
     fits(writes)?;
     let short = |key: &Key| key.partition.len() <= PARTITION_BYTES_MAX && key.sort.len() <= SORT_BYTES_MAX;
     let sizes = writes.iter().map(|write| match write {
-        Write::Put { key, bytes, expires, .. } => units::item_bytes(key, bytes.len(), u64::MAX, expires.is_some()),
-        Write::Delete { key } => units::item_bytes(key, 0, u64::MAX, false),
+        Write::Put { key, bytes, expires, .. } => units::item_bytes(key, bytes.len(), u64::MAX, *expires),
+        Write::Delete { key } => units::item_bytes(key, 0, u64::MAX, None),
     });
     let (largest, all) = sizes.fold((0, 0), |(largest, all), size| (size.max(largest), size + all));
     if writes.iter().all(|w| short(w.key())) && largest <= ITEM_BYTES_MAX && all <= COMMIT_BYTES_MAX {

@@ -85,12 +85,41 @@ fn holds(write: &Write, found: Option<u64>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::store::embedded::Embedded;
     use crate::store::{ITEM_BYTES_MAX, SORT_BYTES_MAX, conformance};
 
     #[test]
     fn conforms() {
         pollster::block_on(conformance::all(&Memory::new()));
+    }
+
+    /// A key of few, so that writes meet, and what one write expects.
+    fn write() -> impl Strategy<Value = Write> {
+        let expect = prop_oneof![Just(Expect::Any), Just(Expect::Absent), (0..4u64).prop_map(Expect::Revision)];
+        let key = ("[pq]", "[ab]?").prop_map(|(partition, sort)| Key::new(partition, sort));
+        prop_oneof![
+            1 => key.clone().prop_map(|key| Write::Delete { key }),
+            4 => (key, any::<u8>(), expect).prop_map(|(key, byte, expect)| Write::put(key, vec![byte], expect)),
+        ]
+    }
+
+    proptest! {
+        // A file for each: some dozens take a second or two.
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        #[test]
+        fn it_answers_as_the_embedded_store(commits in prop::collection::vec(prop::collection::vec(write(), 0..4), 1..30)) {
+            let (one, other) = (Memory::new(), Embedded::temporary().unwrap());
+            for writes in commits {
+                let answers = [pollster::block_on(one.commit(writes.clone())), pollster::block_on(other.commit(writes))];
+                prop_assert_eq!(format!("{:?}", answers[0]), format!("{:?}", answers[1]));
+            }
+            let all = |partition| pollster::block_on(other.list(partition, "", 100)).unwrap();
+            prop_assert_eq!(one.items(), [all("p"), all("q")].concat());
+        }
     }
 
     #[test]

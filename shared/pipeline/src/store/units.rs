@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use outflow_core::time::Timestamp;
+
 use super::{Item, Key, Write};
 use crate::keys;
 
@@ -86,19 +88,26 @@ impl Units {
 }
 
 /// Bytes of an item in a table: the keys `p` and `s`, the content `b`, the revision `r`, and where it expires `x`.
-pub fn item_bytes(key: &Key, content: usize, revision: u64, expires: bool) -> usize {
-    // A time of this century has ten digits.
-    let expiry = if expires { 1 + number_bytes(1_999_999_999) } else { 0 };
+pub fn item_bytes(key: &Key, content: usize, revision: u64, expires: Option<Timestamp>) -> usize {
+    let expiry = expires.map_or(0, |at| 1 + number_bytes(expiry_second(at)));
     1 + key.partition.len() + 1 + key.sort.len() + 1 + content + 1 + number_bytes(revision) + expiry
 }
 
-/// Bytes of an item that was read. Whether it expires isn't told, which is seven bytes.
-pub fn read_bytes(key: &Key, item: &Item) -> usize {
-    item_bytes(key, item.bytes.len(), item.revision, false)
+/// The second since 1970 after which an item may go: rounded up, so that nothing is forgotten early.
+pub fn expiry_second(expires: Timestamp) -> u64 {
+    u64::try_from(expires.ms()).unwrap_or(0).div_ceil(1_000)
 }
 
-/// A number takes one byte and one more for two digits.
-fn number_bytes(number: u64) -> usize {
+/// Bytes of an item that was read. Whether it expires isn't told, which is seven bytes at most.
+pub fn read_bytes(key: &Key, item: &Item) -> usize {
+    item_bytes(key, item.bytes.len(), item.revision, None)
+}
+
+/// A number takes one byte and one more for two digits, of which zeros at the end don't count.
+fn number_bytes(mut number: u64) -> usize {
+    while number >= 10 && number.is_multiple_of(10) {
+        number /= 10;
+    }
     let digits = number.checked_ilog10().map_or(1, |log| log as usize + 1);
     1 + digits.div_ceil(2)
 }
@@ -113,9 +122,7 @@ fn read_halves(bytes: usize, may_lag: bool) -> u64 {
 /// the only items that are deleted one by one, are one unit.
 fn write_units(write: &Write) -> u64 {
     match write {
-        Write::Put { key, bytes, expires, .. } => {
-            item_bytes(key, bytes.len(), 1, expires.is_some()).div_ceil(WRITE_UNIT_BYTES).max(1) as u64
-        }
+        Write::Put { key, bytes, expires, .. } => item_bytes(key, bytes.len(), 1, *expires).div_ceil(WRITE_UNIT_BYTES).max(1) as u64,
         Write::Delete { .. } => 1,
     }
 }
@@ -124,7 +131,7 @@ fn write_units(write: &Write) -> u64 {
 mod tests {
     use expect_test::expect;
     use outflow_core::observe::Class;
-    use outflow_core::time::{Timestamp, WindowId};
+    use outflow_core::time::WindowId;
 
     use super::*;
     use crate::store::Expect;
@@ -177,7 +184,8 @@ mod tests {
             reading 4,096 bytes: 2 halves
             reading 4,097 bytes: 4 halves
             reading 4,097 bytes of batches: 2 halves
-        "#]].assert_eq(&said);
+        "#]]
+        .assert_eq(&said);
     }
 
     #[test]
