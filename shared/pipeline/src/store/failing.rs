@@ -166,7 +166,8 @@ mod tests {
             3: killed, then dead; left ["a"]
             4: killed, then dead; left ["a", "b"]
             5: done, then alive; left ["a", "b"]
-        "#]].assert_eq(&said);
+        "#]]
+        .assert_eq(&said);
     }
 
     #[test]
@@ -191,6 +192,7 @@ mod tests {
         expect![[r#"
             .lt...lt.l.cc.t.cc..ll...t.tcl.tlt.c.tltltl.t.t..tcc.c....tc
             t....ctt...c.tt.....t..t....c..l...c..ttttlt........lt.tt..l
-        "#]].assert_eq(&format!("{}\n{}\n", outcomes(1), outcomes(2)));
+        "#]]
+        .assert_eq(&format!("{}\n{}\n", outcomes(1), outcomes(2)));
     }
 }

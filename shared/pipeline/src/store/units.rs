@@ -177,7 +177,8 @@ mod tests {
             reading 4,096 bytes: 2 halves
             reading 4,097 bytes: 4 halves
             reading 4,097 bytes of batches: 2 halves
-        "#]].assert_eq(&said);
+        "#]]
+        .assert_eq(&said);
     }
 
     #[test]
