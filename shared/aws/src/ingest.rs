@@ -13,6 +13,7 @@ use outflow_core::batch::{HashKey, Packer};
 use outflow_core::time::Timestamp;
 use outflow_pipeline::head::{self, HeadError};
 use outflow_pipeline::ingest::{Arrived, Intake, Lateness, Own, Tally, arrive};
+use outflow_pipeline::store::metered::Metered;
 use outflow_pipeline::store::{Store, StoreError};
 use serde_json::{Value, json};
 
@@ -47,7 +48,7 @@ pub enum Failure {
     /// Nothing of it is a record.
     #[error("{place}: nothing of it could be read ({reason})")]
     Unread {
-        /// `bucket/key`; empty where it lay in the message.
+        /// `bucket/key`, or the message itself.
         place: String,
         /// The code of the first reject, or a word.
         reason: String,
@@ -55,7 +56,7 @@ pub enum Failure {
     /// A defect.
     #[error("{place}: reading it panicked")]
     Panicked {
-        /// `bucket/key`; empty where it lay in the message.
+        /// `bucket/key`, or the message itself.
         place: String,
     },
     /// The store did not take it.
@@ -74,6 +75,8 @@ pub struct Outcome {
     pub passed: u64,
     /// What was written.
     pub arrived: Arrived,
+    /// What the table bills for it, without tries again.
+    pub write_units: u64,
     /// Messages that failed, by their ids, each with its first reason.
     pub failed: Vec<(String, Failure)>,
 }
@@ -88,6 +91,7 @@ impl<S: Store> Ingest<S> {
     /// Takes in the messages of one invocation.
     pub async fn take(&self, objects: &impl Objects, messages: &[Message], now: Timestamp) -> Outcome {
         let mut intake = Intake::new(Packer::new(self.key)).without(self.own.clone());
+        let store = Metered::new(&self.store);
         let mut outcome = Outcome::default();
         let mut unstored: Vec<&str> = Vec::new();
         let mut buffer = Vec::new();
@@ -98,20 +102,21 @@ impl<S: Store> Ingest<S> {
                     outcome.fail(&message.id, failure);
                 }
                 if intake.packer.is_full() {
-                    self.put(&mut intake, &mut outcome, &unstored, now).await;
+                    self.put(&store, &mut intake, &mut outcome, &unstored, now).await;
                     // Of this message more may follow.
                     unstored = vec![&message.id];
                 }
             }
         }
-        self.put(&mut intake, &mut outcome, &unstored, now).await;
+        self.put(&store, &mut intake, &mut outcome, &unstored, now).await;
+        outcome.write_units = store.units().total().write_units;
         outcome.tally = intake.tally;
         outcome
     }
 
-    async fn put(&self, intake: &mut Intake, outcome: &mut Outcome, unstored: &[&str], now: Timestamp) {
+    async fn put(&self, store: &impl Store, intake: &mut Intake, outcome: &mut Outcome, unstored: &[&str], now: Timestamp) {
         let (batches, _) = intake.packer.finish();
-        match arrive(&self.store, &batches, now, &self.lateness).await {
+        match arrive(store, &batches, now, &self.lateness).await {
             Ok(Arrived { batches, late }) => {
                 outcome.arrived.batches += batches;
                 outcome.arrived.late += late;
@@ -131,7 +136,7 @@ impl Outcome {
                 self.passed += 1;
                 Ok(())
             }
-            Source::Content(bytes) => self.decode(intake, bytes, String::new()),
+            Source::Content(bytes) => self.decode(intake, bytes, "the message".to_owned()),
             Source::Object { bucket, key, other } => {
                 let place = format!("{bucket}/{key}").chars().take(PLACE_CHARS_MAX).collect::<String>();
                 let mut fetched = objects.fetch(bucket, key, buffer).await;
@@ -186,7 +191,8 @@ impl Outcome {
             .note("late", self.arrived.late)
             .note("own", self.tally.own)
             .note("passed", self.passed)
-            .note("untimed", self.tally.untimed);
+            .note("untimed", self.tally.untimed)
+            .note("write_units", self.write_units);
         if let Some(to) = self.tally.to {
             line = line.metric(Metric::LagSeconds, u64::try_from(now.ms() - to.ms()).unwrap_or_default() / 1_000);
         }

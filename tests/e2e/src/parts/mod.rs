@@ -8,7 +8,7 @@ pub mod trouble;
 
 use std::path::PathBuf;
 use std::process::{Child, Command};
-use std::sync::Mutex;
+use std::sync::OnceLock;
 
 /// A child process that ends with its guard.
 pub struct Process(pub Child);
@@ -30,21 +30,25 @@ pub fn tools() -> PathBuf {
     root().join(".tools")
 }
 
-/// The binary of a function, named like its package and built beside the tests: it is another package's, so cargo doesn't build it for them.
+/// The binary of a function, named like its package: of the folder `OUTFLOW_BINARIES`, as it would be shipped, or else built
+/// beside the tests. It is another package's, so cargo doesn't build it for them; the whole workspace is asked for, since
+/// that is what has been built already.
 pub fn binary(package: &str) -> PathBuf {
-    // Cargo would wait for its own lock anyway; so it says what is built only once.
-    static BUILDING: Mutex<()> = Mutex::new(());
-    let _building = BUILDING.lock();
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| std::env::var_os("OUTFLOW_BINARIES").map_or_else(build, PathBuf::from)).join(package)
+}
+
+fn build() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let folder = test.ancestors().find(|folder| folder.ends_with("debug") || folder.ends_with("release")).unwrap();
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.current_dir(root()).args(["build", "--locked", "--quiet", "--package", package]);
+    cargo.current_dir(root()).args(["build", "--workspace", "--bins", "--tests", "--locked", "--quiet"]);
     cargo.arg("--target-dir").arg(folder.parent().unwrap());
     if folder.ends_with("release") {
         cargo.arg("--release");
     }
-    assert!(cargo.status().unwrap().success(), "{package} can't be built");
-    folder.join(package)
+    assert!(cargo.status().unwrap().success(), "the functions can't be built");
+    folder.to_owned()
 }
 
 /// Says plainly that something can't be tested here for want of a part; fails where nothing may be missing.
