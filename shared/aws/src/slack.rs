@@ -217,7 +217,9 @@ fn webhook_answer(answer: &Answer) -> Result<Posted, SendError> {
         return Ok(Posted { standing: None });
     }
     let status = format!("http_{}", answer.status);
-    Err(error(code(&answer.body).unwrap_or(&status), &Place::Channel))
+    // A redirect's body is not Slack's.
+    let said = code(&answer.body).filter(|_| answer.status >= 400);
+    Err(error(said.unwrap_or(&status), &Place::Channel))
 }
 
 fn api_answer(answer: &Answer, place: &Place) -> Result<Posted, SendError> {

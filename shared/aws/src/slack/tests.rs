@@ -129,7 +129,7 @@ fn answers() {
         404 no_service: Err(Refused { code: "no_service", remedy: "the webhook was removed or its maker has left: make a new one and put its URL into the secret" })
         404 : Err(Refused { code: "http_404", remedy: "the webhook was removed or its maker has left: make a new one and put its URL into the secret" })
         410 channel_is_archived: Err(Refused { code: "channel_is_archived", remedy: "unarchive the channel, or state another" })
-        302 moved: Err(Refused { code: "moved", remedy: "look up the code in Slack's documentation of chat.postMessage and incoming webhooks" })
+        302 moved: Err(Refused { code: "http_302", remedy: "redirects are not followed: check the endpoint that is stated" })
         429 : Err(Later { why: "429", after_s: Some(7) })
         500 oops: Err(Later { why: "500", after_s: None })
 
