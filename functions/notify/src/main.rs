@@ -6,15 +6,15 @@
 use std::time::UNIX_EPOCH;
 
 use anyhow::Context as _;
-use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use outflow_aws::context::Context;
 use outflow_aws::dynamo::DynamoStore;
-use outflow_aws::notify::{Notify, Received};
+use outflow_aws::notify::{Notify, received};
 use outflow_aws::own_log;
 use outflow_aws::secrets::Stored;
 use outflow_aws::slack::Slack;
 use outflow_core::time::Timestamp;
+use serde_json::Value;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -25,30 +25,14 @@ async fn main() -> Result<(), Error> {
     let store = DynamoStore::new(&context.dynamo(), &context.table);
     let notify = Notify::new(store, slack, context.sqs(), context.topic.clone());
     let notify = &notify;
-    lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| async move {
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
         let now = now()?;
-        let received: Vec<Received> = event.payload.records.into_iter().map(received).collect();
+        let received = received(&event.payload).context("this is no event of a queue")?;
         let report = notify.take(&received, now).await;
         report.line("notify").write(now);
-        Ok::<_, Error>(answer(report.failed))
+        Ok::<_, Error>(report.answer())
     }))
     .await
-}
-
-fn received(message: SqsMessage) -> Received {
-    Received {
-        id: message.message_id.unwrap_or_default(),
-        receipt: message.receipt_handle.unwrap_or_default(),
-        queue: message.event_source_arn.unwrap_or_default(),
-        body: message.body.unwrap_or_default(),
-        tries: message.attributes.get("ApproximateReceiveCount").and_then(|n| n.parse().ok()).unwrap_or(1),
-    }
-}
-
-fn answer(failed: Vec<String>) -> SqsBatchResponse {
-    let mut answer = SqsBatchResponse::default();
-    answer.set_failures(failed);
-    answer
 }
 
 fn now() -> anyhow::Result<Timestamp> {

@@ -10,6 +10,7 @@ use outflow_core::time::Timestamp;
 use outflow_pipeline::notify::{Delivery, Outcome, Told, deliver};
 use outflow_pipeline::sender::Sender;
 use outflow_pipeline::store::Store;
+use serde_json::{Value, json};
 
 use crate::own_log::{Line, Metric};
 use crate::sqs;
@@ -18,7 +19,7 @@ use crate::sqs;
 const REASONS_MAX: usize = 5;
 
 /// A message of the queue.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Received {
     /// The queue's id of it.
     pub id: String,
@@ -32,6 +33,20 @@ pub struct Received {
     pub tries: u32,
 }
 
+/// The messages of the queue's event, if it is one.
+pub fn received(event: &Value) -> Option<Vec<Received>> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let tries = |record: &Value| record["attributes"]["ApproximateReceiveCount"].as_str().and_then(|n| n.parse().ok());
+    let one = |record: &Value| Received {
+        id: text(&record["messageId"]),
+        receipt: text(&record["receiptHandle"]),
+        queue: text(&record["eventSourceARN"]),
+        body: text(&record["body"]),
+        tries: tries(record).unwrap_or(1),
+    };
+    event["Records"].as_array().map(|records| records.iter().map(one).collect())
+}
+
 /// Who tells.
 pub struct Notify<S, P> {
     store: S,
@@ -43,8 +58,7 @@ pub struct Notify<S, P> {
 /// What came of one invocation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// Ids of the messages that stay in the queue.
-    pub failed: Vec<String>,
+    failed: Vec<String>,
     counts: Counts,
     reasons: BTreeSet<String>,
 }
@@ -107,6 +121,12 @@ impl Report {
         self.failed.push(id.to_owned());
     }
 
+    /// What Lambda is answered: the messages that stay in the queue.
+    pub fn answer(&self) -> Value {
+        let failures: Vec<Value> = self.failed.iter().map(|id| json!({ "itemIdentifier": id })).collect();
+        json!({ "batchItemFailures": failures })
+    }
+
     /// The line of the log.
     pub fn line(&self, function: &str) -> Line {
         let counts = &self.counts;
@@ -132,6 +152,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn messages_of_an_event() {
+        let event = json!({ "Records": [
+            { "messageId": "m1", "receiptHandle": "r1", "body": "b", "eventSourceARN": "arn:aws:sqs:eu-west-1:1:alerts",
+                "attributes": { "ApproximateReceiveCount": "3" } },
+            { "messageId": "m2" },
+        ] });
+        let want = Received {
+            id: "m1".to_owned(),
+            receipt: "r1".to_owned(),
+            queue: "arn:aws:sqs:eu-west-1:1:alerts".to_owned(),
+            body: "b".to_owned(),
+            tries: 3,
+        };
+        assert_eq!(received(&event), Some(vec![want, Received { id: "m2".to_owned(), tries: 1, ..Received::default() }]));
+        assert_eq!(received(&json!({ "detail": 1 })), None);
+    }
+
+    #[test]
     fn counts_codes_and_remedies() {
         let mut report = Report::default();
         let outcomes = [
@@ -144,8 +182,8 @@ mod tests {
         for (i, outcome) in outcomes.iter().enumerate() {
             report.count(&i.to_string(), outcome);
         }
-        assert_eq!(report.failed, ["3", "4"]);
+        assert_eq!(report.answer(), json!({ "batchItemFailures": [{ "itemIdentifier": "3" }, { "itemIdentifier": "4" }] }));
         let now = Timestamp::parse("2025-03-20T06:42:33Z").unwrap();
-        expect_test::expect![[""]].assert_eq(&report.line("notify").text(now));
+        expect_test::expect![[r#"{"_aws":{"CloudWatchMetrics":[{"Dimensions":[["function"]],"Metrics":[{"Name":"failed","Unit":"Count"}],"Namespace":"Outflow"}],"Timestamp":1742452953000},"dead":1,"failed":2,"function":"notify","older":1,"plain":1,"posted":1,"reasons":["refused (channel_not_found): invite it","try again later: 429"],"repeats":1,"retried":1,"unmarked":1}"#]].assert_eq(&report.line("notify").text(now));
     }
 }

@@ -36,7 +36,7 @@ pub struct Settings {
     pub channel: Option<String>,
     /// `http://127.0.0.1:9999` or `https://slack-gov.com`: takes the place of Slack's scheme and host.
     pub endpoint: Option<String>,
-    /// For what the secret's value is too slow to answer; eight seconds if none.
+    /// Time of one request; eight seconds if none is stated.
     pub timeout: Option<Duration>,
 }
 
@@ -157,8 +157,9 @@ fn body(post: &Post, token: bool, channel: Option<&str>) -> Result<String, SendE
             Place::Instead(at) => {
                 fields.insert("channel".to_owned(), at.channel.as_str().into());
                 fields.insert("ts".to_owned(), at.ts.as_str().into());
-                // Without them the blocks that were there would stay.
+                // Without them the blocks that were there would stay; and what only a new message knows is left out.
                 fields.entry("blocks").or_insert_with(|| json!([]));
+                fields.retain(|name, _| !matches!(name.as_str(), "mrkdwn" | "unfurl_links" | "unfurl_media"));
             }
         }
     }
@@ -216,7 +217,9 @@ fn webhook_answer(answer: &Answer) -> Result<Posted, SendError> {
         return Ok(Posted { standing: None });
     }
     let status = format!("http_{}", answer.status);
-    Err(error(code(&answer.body).unwrap_or(&status), &Place::Channel))
+    // A redirect's body is not Slack's.
+    let said = code(&answer.body).filter(|_| answer.status >= 400);
+    Err(error(said.unwrap_or(&status), &Place::Channel))
 }
 
 fn api_answer(answer: &Answer, place: &Place) -> Result<Posted, SendError> {

@@ -155,21 +155,19 @@ pub async fn deliver<S: Store, P: Sender>(
         let (Some(said), Some(delivery), Some(outcome)) = (read.get(i), deliveries.get(i), outcomes.get_mut(i)) else { continue };
         *outcome = match (said, held) {
             (Err(error), _) => unread(error, delivery.tries),
-            // The channel asked for a pause: what is left comes back after it, a second apart, as fast as it takes them.
+            // The channel asked for a pause or is in trouble: what is left comes back after it, a second apart.
             (Ok(_), Some(after_s)) => {
                 held = Some(after_s.saturating_add(1));
-                Outcome::Retry { after_s, why: "the channel asked to slow down".to_owned() }
+                Outcome::Retry { after_s, why: "the channel could not take the one before".to_owned() }
             }
             (Ok(message), None) => match notify(store, sender, message, now).await {
                 Ok(told) => Outcome::Done(told),
-                Err(error) => {
-                    if let NotifyError::Send(SendError::Later { after_s: Some(after_s), .. }) = &error {
-                        held = Some(after_s.clamp(&1, &ASKED_MAX_S).saturating_add(1));
-                    }
-                    failed(&error, delivery.tries)
-                }
+                Err(error) => failed(&error, delivery.tries),
             },
         };
+        if let (Outcome::Retry { after_s, .. }, Ok(_), None) = (&*outcome, said, held) {
+            held = Some(after_s.saturating_add(1));
+        }
     }
     outcomes
 }

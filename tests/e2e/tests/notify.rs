@@ -118,7 +118,10 @@ async fn a_webhook_says_it_each_time() {
     for (n, event) in [(1, Event::Opened), (2, Event::Updated), (2, Event::Updated), (3, Event::Resolved)] {
         assert!(matches!(stage.take(&message("author-handler", n, event)).await, Outcome::Done(_)));
     }
-    expect![[""]].assert_eq(&stage.seen().join("\n"));
+    expect![[r#"
+        webhook: 🔴 High: author-handler reads a bucket it never touched
+        webhook: 🔴 High, update: author-handler reads a bucket it never touched
+        webhook: ✅ Over: author-handler reads a bucket it never touched"#]].assert_eq(&stage.seen().join("\n"));
     assert_eq!(stage.slack.requests(), 3);
 }
 
@@ -128,7 +131,10 @@ async fn a_token_threads_and_edits() {
     for (n, event) in [(1, Event::Opened), (2, Event::Updated), (3, Event::Withdrawn { reason: "explained by a deployment".to_owned() })] {
         assert_eq!(stage.take(&message("author-handler", n, event)).await, POSTED);
     }
-    expect![[""]].assert_eq(&stage.seen().join("\n"));
+    expect![[r#"
+        chat.postMessage: 🔴 High: author-handler reads a bucket it never touched
+        chat.postMessage 1: 🔴 High, update: author-handler reads a bucket it never touched
+        chat.update 1: ↩ Withdrawn: author-handler reads a bucket it never touched"#]].assert_eq(&stage.seen().join("\n"));
 }
 
 #[tokio::test]
@@ -166,7 +172,38 @@ async fn every_answer_has_its_outcome() {
         let outcome = stage.take(&message("author-handler", 1, Event::Opened)).await;
         shown += &format!("{act:?}\n    {outcome:?}; asked {}, kept {}\n", stage.slack.requests(), stage.slack.kept().len());
     }
-    expect![[""]].assert_eq(&shown);
+    expect![[r#"
+        Limited(17)
+            Retry { after_s: 17, why: "try again later: 429" }; asked 1, kept 0
+        Answer(500, "oops")
+            Retry { after_s: 5, why: "try again later: 500" }; asked 1, kept 0
+        Answer(503, "")
+            Retry { after_s: 5, why: "try again later: 503" }; asked 1, kept 0
+        Answer(400, "invalid_blocks")
+            Done(Posted { plain: true, marked: true }); asked 2, kept 1
+        Answer(403, "action_prohibited")
+            Dead { why: "refused (action_prohibited): an administrator of the workspace must allow the app to post there, or choose another channel" }; asked 1, kept 0
+        Answer(404, "no_service")
+            Dead { why: "refused (no_service): the webhook was removed or its maker has left: make a new one and put its URL into the secret" }; asked 1, kept 0
+        Answer(410, "channel_is_archived")
+            Dead { why: "refused (channel_is_archived): unarchive the channel, or state another" }; asked 1, kept 0
+        Redirect
+            Dead { why: "refused (http_302): redirects are not followed: check the endpoint that is stated" }; asked 1, kept 0
+        Endless
+            Done(Posted { plain: false, marked: true }); asked 1, kept 1
+        Limited(3)
+            Retry { after_s: 3, why: "try again later: 429" }; asked 1, kept 0
+        Refuse("msg_blocks_too_long")
+            Done(Posted { plain: true, marked: true }); asked 2, kept 1
+        Refuse("channel_not_found")
+            Dead { why: "refused (channel_not_found): state the id of a channel that the app is a member of, or make a new webhook and put its URL into the secret" }; asked 1, kept 0
+        Refuse("internal_error")
+            Retry { after_s: 5, why: "try again later: internal_error" }; asked 1, kept 0
+        Slow(0ns)
+            Dead { why: "refused (invalid_auth): put a token or webhook that works into the secret: this one was revoked, has expired or was never valid" }; asked 1, kept 0
+        Slow(0ns)
+            Dead { why: "refused (unusable_secret): the secret must hold a webhook's URL (https://hooks.slack.com/services/…) or a bot's token (xoxb-…)" }; asked 0, kept 0
+    "#]].assert_eq(&shown);
 }
 
 #[tokio::test]

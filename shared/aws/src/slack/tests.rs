@@ -52,7 +52,24 @@ fn only_to_slack() {
     shown += &to("xoxb-1", Place::Thread(standing()), Some("https://slack-gov.com/"));
     shown += &to("https://hooks.slack.com/services/T/B/x", Place::Thread(standing()), None);
     shown += &to("https://hooks.slack.com/services/T/B/x", Place::Channel, Some("http://127.0.0.1:9"));
-    expect![[""]].assert_eq(&shown);
+    expect![[r#"
+        https://hooks.slack.com/services/T/B/x
+        https://hooks.slack-gov.com/services/T/B/x
+        refused (unusable_secret): the secret must hold a webhook's URL (https://hooks.slack.com/services/…) or a bot's token (xoxb-…)
+        refused (unusable_secret): the secret must hold a webhook's URL (https://hooks.slack.com/services/…) or a bot's token (xoxb-…)
+        refused (unusable_secret): the secret must hold a webhook's URL (https://hooks.slack.com/services/…) or a bot's token (xoxb-…)
+        refused (unusable_secret): the secret must hold a webhook's URL (https://hooks.slack.com/services/…) or a bot's token (xoxb-…)
+        refused (unusable_secret): the secret must hold a webhook's URL (https://hooks.slack.com/services/…) or a bot's token (xoxb-…)
+        refused (unusable_secret): the secret must hold a webhook's URL (https://hooks.slack.com/services/…) or a bot's token (xoxb-…)
+        refused (unusable_secret): the secret must hold a webhook's URL (https://hooks.slack.com/services/…) or a bot's token (xoxb-…)
+        https://slack.com/api/chat.postMessage with the token
+        refused (unusable_secret): the secret must hold a webhook's URL (https://hooks.slack.com/services/…) or a bot's token (xoxb-…)
+        refused (unusable_secret): the secret must hold a webhook's URL (https://hooks.slack.com/services/…) or a bot's token (xoxb-…)
+        https://slack.com/api/chat.update with the token
+        https://slack-gov.com/api/chat.postMessage with the token
+        the first message can't be answered or replaced: a webhook can neither answer nor edit
+        http://127.0.0.1:9/services/T/B/x
+    "#]].assert_eq(&shown);
 }
 
 #[test]
@@ -61,7 +78,11 @@ fn bodies_of_each_place() {
         .into_iter()
         .map(|place| body(&post(place), true, Some("C9")).unwrap() + "\n")
         .collect();
-    expect![[""]].assert_eq(&shown.concat());
+    expect![[r#"
+        {"channel":"C9","mrkdwn":false,"parse":"none","text":"text","unfurl_links":false,"unfurl_media":false}
+        {"channel":"C1","mrkdwn":false,"parse":"none","text":"text","thread_ts":"1.2","unfurl_links":false,"unfurl_media":false}
+        {"blocks":[],"channel":"C1","parse":"none","text":"text","ts":"1.2"}
+    "#]].assert_eq(&shown.concat());
     assert!(matches!(body(&post(Place::Channel), true, None), Err(SendError::Refused { .. })));
     assert!(!body(&post(Place::Channel), false, Some("C9")).unwrap().contains("C9"), "a webhook has its own channel");
 }
@@ -100,7 +121,29 @@ fn answers() {
     ] {
         shown += &format!("{status} {body}: {:?}\n", api_answer(&answer(status, body), place));
     }
-    expect![[""]].assert_eq(&shown);
+    expect![[r#"
+        200 ok: Ok(Posted { standing: None })
+        400 invalid_blocks: Err(Unfit { code: "invalid_blocks" })
+        400 <html>secret</html>: Err(Unfit { code: "http_400" })
+        403 action_prohibited: Err(Refused { code: "action_prohibited", remedy: "an administrator of the workspace must allow the app to post there, or choose another channel" })
+        404 no_service: Err(Refused { code: "no_service", remedy: "the webhook was removed or its maker has left: make a new one and put its URL into the secret" })
+        404 : Err(Refused { code: "http_404", remedy: "the webhook was removed or its maker has left: make a new one and put its URL into the secret" })
+        410 channel_is_archived: Err(Refused { code: "channel_is_archived", remedy: "unarchive the channel, or state another" })
+        302 moved: Err(Refused { code: "http_302", remedy: "redirects are not followed: check the endpoint that is stated" })
+        429 : Err(Later { why: "429", after_s: Some(7) })
+        500 oops: Err(Later { why: "500", after_s: None })
+
+        200 {"ok":true,"channel":"C1","ts":"3.4"}: Ok(Posted { standing: Some(Standing { channel: "C1", ts: "3.4" }) })
+        200 {"ok":false,"error":"channel_not_found"}: Err(Refused { code: "channel_not_found", remedy: "state the id of a channel that the app is a member of, or make a new webhook and put its URL into the secret" })
+        200 {"ok":false,"error":"channel_not_found"}: Err(Gone { code: "channel_not_found" })
+        200 {"ok":false,"error":"thread_not_found"}: Err(Gone { code: "thread_not_found" })
+        200 {"ok":false,"error":"msg_blocks_too_long"}: Err(Unfit { code: "msg_blocks_too_long" })
+        200 {"ok":false,"error":"invalid_auth"}: Err(Refused { code: "invalid_auth", remedy: "put a token or webhook that works into the secret: this one was revoked, has expired or was never valid" })
+        200 {"ok":false,"error":"ratelimited"}: Err(Later { why: "ratelimited", after_s: None })
+        200 {"ok":false,"error":"something new <x>"}: Err(Refused { code: "http_200", remedy: "look up the code in Slack's documentation of chat.postMessage and incoming webhooks" })
+        200 not json: Err(Later { why: "the answer can't be read", after_s: None })
+        429 : Err(Later { why: "429", after_s: Some(7) })
+    "#]].assert_eq(&shown);
 }
 
 #[test]

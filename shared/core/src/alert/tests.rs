@@ -9,6 +9,7 @@ use expect_test::{Expect, expect};
 use proptest::prelude::*;
 use unicode_width::UnicodeWidthStr;
 
+use super::message::{Event, Message};
 use super::{json, ocsf, text, title};
 use crate::batch::EventId;
 use crate::detect::{Again, Detail, Finding, FlowDetail, Level, RateDetail};
@@ -712,6 +713,10 @@ fn findings_hold_to_the_published_schema() {
     for (name, incident) in samples() {
         for resolved in [false, true] {
             let line = ocsf::finding(&Incident { resolved, ..incident.clone() }, &ocsf::Product { version: "0.1.0" });
+            assert_eq!(errors(schema, &line), Vec::<String>::new(), "{name}");
+        }
+        for event in [Event::Opened, Event::Updated, Event::Resolved, Event::Withdrawn { reason: "a deployment".to_owned() }] {
+            let line = ocsf::message(&Message::new(event, incident.clone()), &ocsf::Product { version: "0.1.0" });
             assert_eq!(errors(schema, &line), Vec::<String>::new(), "{name}");
         }
     }

@@ -207,7 +207,8 @@ fn bodies() {
         Dead { why: "it came from another topic than the one that is stated; see who may send to the queue" }
         Dead { why: "no message of Outflow (line 1, column 12)" }
         Retry { after_s: 20, why: "message of version 9; this program reads version 1" }
-    "#]].assert_eq(&said.iter().map(|o| format!("{o:?}\n")).collect::<String>());
+    "#]]
+    .assert_eq(&said.iter().map(|o| format!("{o:?}\n")).collect::<String>());
     assert_eq!(places(&sender).len(), 3);
 }
 
@@ -249,7 +250,8 @@ fn every_failure_has_its_outcome() {
         Retry { after_s: 3600, why: "try again later: 429" }
         Dead { why: "refused (channel_not_found): invite it" }
         Dead { why: "the message was refused: invalid_payload" }
-    "#]].assert_eq(&shown.iter().map(|o| format!("{o:?}\n")).collect::<String>());
+    "#]]
+    .assert_eq(&shown.iter().map(|o| format!("{o:?}\n")).collect::<String>());
 }
 
 proptest! {

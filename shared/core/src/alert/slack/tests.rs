@@ -103,7 +103,7 @@ fn a_storm() {
             *Rarity*  by chance about once in 3 years in this account
             *Before*  no change of it was seen in the day before
             *Next*  find out who calls it; reserved concurrency puts a lid on a storm
-            - <https://eu-west-1.console.aws.amazon.com/cloudwatch/home?region=eu-west-1#logsV2:log-groups/log-group/$252Faws$252Flambda$252Fauthor-handler/log-events$3Fstart$3D1760461212000$26end$3D1760462560000|Its log>  ·  <https://eu-west-1.console.aws.amazon.com/lambda/home?region=eu-west-1#/functions/author-handler|Function>
+            - <https://eu-west-1.console.aws.amazon.com/cloudwatch/home?region=eu-west-1#logsV2:log-groups/log-group/$252Faws$252Flambda$252Fauthor-handler/log-events$3Fstart$3D1760461200000$26end$3D1760462560000|Its log>  ·  <https://eu-west-1.console.aws.amazon.com/lambda/home?region=eu-west-1#/functions/author-handler|Function>
             - events 3f3f3f3f-3f3f-3f3f-3f3f-3f3f3f3f3f3f to b2b2b2b2-b2b2-b2b2-b2b2-b2b2b2b2b2b2 · incident 7c1f90ab2233445566778899aabbccdd
         "#]],
     );
@@ -127,7 +127,7 @@ fn a_silence() {
             *Rarity*  by chance about once in 3 years in this account
             *Before*  no change of it was seen in the day before
             *Next*  look at what calls it (schedule, event source, API) and at its last change
-            - <https://eu-west-1.console.aws.amazon.com/cloudwatch/home?region=eu-west-1#logsV2:log-groups/log-group/$252Faws$252Flambda$252Fprice-refresh/log-events$3Fstart$3D1760461200000$26end$3D1760462100000|Its log>  ·  <https://eu-west-1.console.aws.amazon.com/lambda/home?region=eu-west-1#/functions/price-refresh|Function>
+            - <https://eu-west-1.console.aws.amazon.com/cloudwatch/home?region=eu-west-1#logsV2:log-groups/log-group/$252Faws$252Flambda$252Fprice-refresh/log-events$3Fstart$3D1760450700000$26end$3D1760462100000|Its log>  ·  <https://eu-west-1.console.aws.amazon.com/lambda/home?region=eu-west-1#/functions/price-refresh|Function>
             - incident 7c1f90ab2233445566778899aabbccdd
         "#]],
     );
