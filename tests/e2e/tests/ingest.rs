@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::io::Write as _;
 
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
-use aws_sdk_s3::types::{CreateBucketConfiguration, StorageClass};
+use aws_sdk_s3::types::CreateBucketConfiguration;
 use base64::Engine as _;
 use outflow_aws::dynamo::DynamoStore;
 use outflow_core::batch::Batch;
@@ -191,7 +191,10 @@ async fn a_trail_of_hostile_things() {
     world.put("garbage", [&whole[..10], &[0xFF; 50][..]].concat()).await;
     world.put("foreign", b"{\"secret\":\"hunter2\"}".to_vec()).await;
     world.put("large", vec![0; 65 << 20]).await;
-    world.s3.put_object().bucket(TRAIL).key("denied").storage_class(StorageClass::Glacier).body(vec![1].into()).send().await.unwrap();
+    world.put("denied", file(&[call("denied")])).await;
+    let denied = json!({ "Version": "2012-10-17", "Statement": [{ "Effect": "Deny", "Principal": "*", "Action": "s3:GetObject",
+        "Resource": format!("arn:aws:s3:::{TRAIL}/denied") }] });
+    world.s3.put_bucket_policy().bucket(TRAIL).policy(denied.to_string()).send().await.unwrap();
     let keys = ["bomb", "deep", "cut", "garbage", "foreign", "large", "missing", "denied"];
     let mut bodies: Vec<(&str, String)> = keys.iter().map(|key| (*key, notice(key))).collect();
     bodies.push(("nested", "[".repeat(10_000)));
