@@ -7,7 +7,7 @@
 use std::time::UNIX_EPOCH;
 
 use anyhow::Context as _;
-use lambda_runtime::{Error, LambdaEvent, service_fn};
+use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
 use outflow_aws::context::Context;
 use outflow_aws::dynamo::DynamoStore;
 use outflow_aws::ingest::Ingest;
@@ -24,13 +24,17 @@ async fn main() -> Result<(), Error> {
     let ingest = Ingest::open(store, Own::of_stack(&context.own_prefix)).await.context("the table of OUTFLOW_TABLE can't be used")?;
     let (ingest, objects) = (&ingest, &context.s3());
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
-        let now = now()?;
+        let now = now().map_err(failed)?;
         let messages = feed::of_trail_event(event.payload.get().as_bytes());
         let outcome = ingest.take(objects, &messages, now).await;
         outcome.line("ingest-trail", now).write(now);
-        outcome.answer().map_err(Error::from)
+        outcome.answer().map_err(failed)
     }))
     .await
+}
+
+fn failed(why: impl std::fmt::Display) -> Diagnostic {
+    Diagnostic { error_type: "Outflow.Failed".to_owned(), error_message: why.to_string() }
 }
 
 fn now() -> anyhow::Result<Timestamp> {

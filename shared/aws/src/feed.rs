@@ -111,8 +111,8 @@ fn notice(record: &Value, envelopes: usize) -> Option<Vec<Source>> {
     let is_nested = envelopes < ENVELOPES_MAX;
     match (text(&record["eventSource"]), text(&record["EventSource"])) {
         ("aws:s3", _) if text(&record["eventName"]).starts_with("ObjectCreated:") => {
-            let s3 = &record["s3"];
-            Some(vec![encoded(text(&s3["bucket"]["name"]), text(&s3["object"]["key"]))])
+            let (bucket, key) = (text(&record["s3"]["bucket"]["name"]), text(&record["s3"]["object"]["key"]));
+            (!bucket.is_empty() && !key.is_empty()).then(|| vec![encoded(bucket, key)])
         }
         ("aws:s3", _) => Some(vec![Source::Passed]),
         (_, "aws:sns") if is_nested => Some(sources(text(&record["Sns"]["Message"]), envelopes + 1)),

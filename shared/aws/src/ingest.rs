@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use outflow_core::batch::{HashKey, Packer};
@@ -60,8 +61,11 @@ pub enum Failure {
         place: String,
     },
     /// The store did not take it.
-    #[error("not stored: {store}{causes}", store = .0, causes = causes(&**.0))]
-    Store(Arc<StoreError>),
+    #[error("not stored: {error}{}", causes(&**.error))]
+    Store {
+        /// Why; of all messages that were packed together.
+        error: Arc<StoreError>,
+    },
 }
 
 /// What came of an invocation.
@@ -123,7 +127,7 @@ impl<S: Store> Ingest<S> {
             }
             Err(error) => {
                 let error = Arc::new(error);
-                unstored.iter().for_each(|id| outcome.fail(id, Failure::Store(error.clone())));
+                unstored.iter().for_each(|id| outcome.fail(id, Failure::Store { error: error.clone() }));
             }
         }
     }
@@ -210,10 +214,9 @@ impl Outcome {
 
 /// The causes of an error, each behind a colon.
 fn causes(error: &dyn Error) -> String {
-    let mut all = String::new();
-    let mut cause = error.source();
+    let (mut all, mut cause) = (String::new(), error.source());
     while let Some(error) = cause {
-        all += &format!(": {error}");
+        let _ = write!(all, ": {error}");
         cause = error.source();
     }
     all

@@ -75,7 +75,7 @@ impl Line {
         self.note(name, value)
     }
 
-    /// A value that is only told; nothing where it is empty.
+    /// A value that is only told.
     pub fn note(mut self, name: &'static str, value: impl Into<Value>) -> Line {
         self.fields.insert(name.to_owned(), value.into());
         self
@@ -114,6 +114,6 @@ mod tests {
     fn a_line_is_metrics_and_notes() {
         let line = Line::new("ingest-logs").metric(Metric::Records, 3).note("own", 1);
         let now = Timestamp::parse("2025-03-20T06:42:33Z").unwrap();
-        expect_test::expect![[""]].assert_eq(&line.text(now));
+        expect_test::expect![[r#"{"_aws":{"CloudWatchMetrics":[{"Dimensions":[["function"]],"Metrics":[{"Name":"records","Unit":"Count"}],"Namespace":"Outflow"}],"Timestamp":1742452953000},"function":"ingest-logs","own":1,"records":3}"#]].assert_eq(&line.text(now));
     }
 }

@@ -54,10 +54,66 @@ fn notices_of_objects() {
         &"[".repeat(10_000),
         &deep,
     ];
-    check(&of_trail_event(&queue(&bodies)), expect![[""]]);
-    check(&of_trail_event(NOTICE.as_bytes()), expect![[""]]);
-    check(&of_trail_event(call.as_bytes()), expect![[""]]);
-    check(&of_trail_event(b"\xff"), expect![[""]]);
+    check(
+        &of_trail_event(&queue(&bodies)),
+        expect![[r#"
+        [m0]
+          trail AWSLogs/1/CloudTrail/a b:cé.json.gz or AWSLogs/1/CloudTrail/a+b%3Ac%C3%A9.json.gz
+          passed
+        [m1]
+          trail AWSLogs/1/CloudTrail/a b:cé.json.gz or AWSLogs/1/CloudTrail/a+b%3Ac%C3%A9.json.gz
+          passed
+        [m2]
+          trail a+b:c.json.gz or a b:c.json.gz
+        [m3]
+          passed
+        [m4]
+          trail AWSLogs/1/CloudTrail/a.json.gz
+          passed
+        [m5]
+          trail c.json.gz
+        [m6]
+          passed
+        [m7]
+          passed
+        [m8]
+          content of 96 bytes
+        [m9]
+          content of 96 bytes
+        [m10]
+          content of 7 bytes
+        [m11]
+          content of 70 bytes
+        [m12]
+          content of 37 bytes
+        [m13]
+          content of 10000 bytes
+        [m14]
+          content of 392 bytes
+    "#]],
+    );
+    check(
+        &of_trail_event(NOTICE.as_bytes()),
+        expect![[r#"
+        []
+          trail AWSLogs/1/CloudTrail/a b:cé.json.gz or AWSLogs/1/CloudTrail/a+b%3Ac%C3%A9.json.gz
+          passed
+    "#]],
+    );
+    check(
+        &of_trail_event(call.as_bytes()),
+        expect![[r#"
+        []
+          content of 96 bytes
+    "#]],
+    );
+    check(
+        &of_trail_event(b"\xff"),
+        expect![[r#"
+        []
+          content of 3 bytes
+    "#]],
+    );
 }
 
 #[test]
@@ -79,10 +135,36 @@ fn keys_are_decoded_as_forms_are() {
 #[test]
 fn log_events() {
     let kinesis = |id: &str| json!({ "kinesis": { "sequenceNumber": id, "data": "aGk=" }, "eventSource": "aws:kinesis" });
-    check(&of_log_event(json!({ "Records": [kinesis("1"), kinesis("2")] }).to_string().as_bytes()), expect![[""]]);
-    check(&of_log_event(br#"{"awslogs":{"data":"aGk="}}"#), expect![[""]]);
-    check(&of_log_event("[".repeat(10_000).as_bytes()), expect![[""]]);
-    check(&of_log_event(b"{}"), expect![[""]]);
+    check(
+        &of_log_event(json!({ "Records": [kinesis("1"), kinesis("2")] }).to_string().as_bytes()),
+        expect![[r#"
+        [1]
+          content of 90 bytes
+        [2]
+          content of 90 bytes
+    "#]],
+    );
+    check(
+        &of_log_event(br#"{"awslogs":{"data":"aGk="}}"#),
+        expect![[r#"
+        []
+          content of 27 bytes
+    "#]],
+    );
+    check(
+        &of_log_event("[".repeat(10_000).as_bytes()),
+        expect![[r#"
+        []
+          content of 10000 bytes
+    "#]],
+    );
+    check(
+        &of_log_event(b"{}"),
+        expect![[r#"
+        []
+          content of 2 bytes
+    "#]],
+    );
 }
 
 /// Payloads of others; the folder lies beside the checkout.
@@ -97,13 +179,69 @@ fn published_events() {
     let read = |name: &str| std::fs::read(folder.join(name)).unwrap();
     let trail = |name: &str, expect| check(&of_trail_event(&read(name)), expect);
     let logs = |name: &str, expect| check(&of_log_event(&read(name)), expect);
-    trail("datadog-forwarder/sqs_s3.json", expect![[""]]);
-    trail("datadog-forwarder/sqs_sns_s3.json", expect![[""]]);
-    trail("aws-lambda-rust-runtime/example-s3-event.json", expect![[""]]);
-    trail("aws-lambda-rust-runtime/example-s3-event-with-decoded.json", expect![[""]]);
-    trail("aws-lambda-rust-runtime/example-sqs-event.json", expect![[""]]);
-    trail("aws-lambda-rust-runtime/example-sns-event.json", expect![[""]]);
-    trail("cloud-custodian-cwe/event-cloud-trail-s3.json", expect![[""]]);
-    logs("aws-lambda-rust-runtime/example-kinesis-event.json", expect![[""]]);
-    logs("aws-lambda-rust-runtime/example-cloudwatch_logs-event.json", expect![[""]]);
+    trail(
+        "datadog-forwarder/sqs_s3.json",
+        expect![[r#"
+        [059f36b4-87a3-44ab-83d2-661975830a7d]
+          my-bucket my-key.log
+    "#]],
+    );
+    trail(
+        "datadog-forwarder/sqs_sns_s3.json",
+        expect![[r#"
+        [059f36b4-87a3-44ab-83d2-661975830a7d]
+          my-bucket my-key.log
+    "#]],
+    );
+    trail(
+        "aws-lambda-rust-runtime/example-s3-event.json",
+        expect![[r#"
+        []
+          sourcebucket Happy Face.jpg or Happy%20Face.jpg
+    "#]],
+    );
+    trail(
+        "aws-lambda-rust-runtime/example-s3-event-with-decoded.json",
+        expect![[r#"
+        []
+          sourcebucket Happy Face.jpg or Happy%20Face.jpg
+    "#]],
+    );
+    trail(
+        "aws-lambda-rust-runtime/example-sqs-event.json",
+        expect![[r#"
+        [MessageID_1]
+          content of 12 bytes
+    "#]],
+    );
+    trail(
+        "aws-lambda-rust-runtime/example-sns-event.json",
+        expect![[r#"
+        []
+          content of 13 bytes
+    "#]],
+    );
+    trail(
+        "cloud-custodian-cwe/event-cloud-trail-s3.json",
+        expect![[r#"
+        []
+          content of 1366 bytes
+    "#]],
+    );
+    logs(
+        "aws-lambda-rust-runtime/example-kinesis-event.json",
+        expect![[r#"
+        [49568167373333333333333333333333333333333333333333333333]
+          content of 562 bytes
+        [49568167373333333334444444444444444444444444444444444444]
+          content of 562 bytes
+    "#]],
+    );
+    logs(
+        "aws-lambda-rust-runtime/example-cloudwatch_logs-event.json",
+        expect![[r#"
+        []
+          content of 319 bytes
+    "#]],
+    );
 }
