@@ -133,8 +133,8 @@ impl Account {
             // Names are counted before any flow is scored: how rare a word is must not depend on the order of flows.
             for flow in &facts.flows {
                 let (id, name) = (flow.target_id(), target_name(flow));
-                if !flows.is_known(&entity.id, flow.verb, &id) {
-                    flows.resource(t, &id, name, false);
+                if !flows.is_known(&entity.id, flow.verb, id) {
+                    flows.resource(t, id, name, false);
                 }
             }
             if let Some(baseline) = baselines.get_mut(entity) {
@@ -174,13 +174,13 @@ impl Account {
         for flow in &facts.flows {
             let id = flow.target_id();
             let again = |n, denied| goes_on.then(|| (entity.clone(), flow_subject(flow, denied), n, flow.span.clone()));
-            if self.kind(entity).flows.is_known(&entity.id, flow.verb, &id) {
+            if self.kind(entity).flows.is_known(&entity.id, flow.verb, id) {
                 out.again.extend(again(flow.permitted + flow.denied, false));
                 continue;
             }
             let outside = flow.target.as_ref().is_some_and(|target| is_outside(target, account));
-            let stack = self.stacks.get(&id).cloned();
-            let target = Target { id: &id, name: target_name(flow), stack: stack.as_deref(), outside };
+            let stack = self.stacks.get(id).cloned();
+            let target = Target { id, name: target_name(flow), stack: stack.as_deref(), outside };
             let budget = Budget { alerts_per_week: judging.config.alerts_per_week() / 2.0 };
             for (n, denied) in [(flow.permitted, false), (flow.denied, true)] {
                 if n == 0 {
@@ -215,7 +215,7 @@ impl Account {
         let detail = FlowDetail {
             service: flow.service.clone(),
             action: flow.action.clone(),
-            target: flow.target_id(),
+            target: flow.target_id().to_owned(),
             denied,
             outside,
             relation: scored.relation.code().to_owned(),
@@ -267,10 +267,10 @@ impl Account {
             self.kind_mut(entity).peers.add(day);
         }
         if entity.kind == EntityKind::Function {
-            if baseline.is_low() {
-                self.low.insert(entity.id.clone());
-            } else {
+            if !baseline.is_low() {
                 self.low.remove(&entity.id);
+            } else if !self.low.contains(&entity.id) {
+                self.low.insert(entity.id.clone());
             }
         }
         if judging.learn_only || (said.scores.is_empty() && said.pause.is_none()) {
