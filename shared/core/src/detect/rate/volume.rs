@@ -193,7 +193,8 @@ impl<G: Grain> Volume<G> {
         let windows = windows - 1;
         let season = self.season(at, false).0;
         let slots = self.slots(at, windows, season);
-        if !forced && !(slots.most <= EVEN && self.is_quiet(at, windows, season)) {
+        let is_quiet = || slots.most <= EVEN && self.is_quiet(at, windows, season);
+        if !forced && !is_quiet() {
             return 0;
         }
         self.fade(at, windows, &slots);
@@ -209,7 +210,8 @@ impl<G: Grain> Volume<G> {
         rate_long.max(ewma) <= EVEN
             && self.horizons.iter().zip(&HORIZONS_LONG).all(|(horizon, of)| {
                 let (y, m) = (horizon.y.get(), horizon.m.get());
-                // What came fades; what was expected fades as much and grows by no more than this.
+                // What came fades; what was expected fades as much and grows by this, up to how the pace moves within an
+                // hour. A lack that begins in between goes on, so the window that is stepped has it.
                 let grown = rate_long * of.over.sum(windows);
                 let surges = y - m >= up.amount && y >= up.factor * m;
                 let lacks = (m - y).max(0.) + grown >= down.amount && y <= down.factor * (m + grown / of.over.kept(windows));
