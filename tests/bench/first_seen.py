@@ -26,4 +26,4 @@ for folder, _, names in sorted(os.walk(sys.argv[1])):
             if key not in first:
                 first[key] = record["eventTime"]
 spent = time.process_time_ns() - begin
-print(records, spent / max(records, 1), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+print(records, spent / max(records, 1), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 0)

@@ -129,7 +129,7 @@ impl Busiest {
         let Some(most) = facts.flows.iter().rev().max_by_key(|f| calls(f)) else { return };
         let (n, since) = (calls(most) as f64, f64::from(window.0.saturating_sub(self.window)));
         if n >= self.calls * libm::pow(HALF_HOUR_FADE, since) {
-            *self = Busiest { target: most.target_id(), calls: n, window: window.0 };
+            *self = Busiest { target: most.target_id().to_owned(), calls: n, window: window.0 };
         }
     }
 }
@@ -401,8 +401,7 @@ impl Baseline {
     fn flow_rows(&mut self, window: WindowId, facts: &Facts) -> Vec<FlowRow> {
         let mut rows: Vec<FlowRow> = Vec::new();
         for flow in &facts.flows {
-            let target = flow.target_id();
-            let Some(series) = self.series(window, &target) else { continue };
+            let Some(series) = self.series(window, flow.target_id()) else { continue };
             let (calls, bytes) = ((flow.permitted + flow.denied) as f64, flow.bytes);
             match rows.iter_mut().find(|r| r.series == series) {
                 Some(row) => {
@@ -416,13 +415,16 @@ impl Baseline {
     }
 
     fn series(&mut self, window: WindowId, target: &str) -> Option<usize> {
-        let known = self.tracked.iter().position(|t| t.as_ref().is_some_and(|t| t.target == target));
+        for (series, tracked) in self.tracked.iter_mut().enumerate() {
+            if let Some(tracked) = tracked.as_mut().filter(|t| t.target == target) {
+                tracked.used = window.0;
+                return Some(series);
+            }
+        }
         let free = || self.tracked.iter().position(Option::is_none);
         let unused = || self.tracked.iter().position(|t| t.as_ref().is_some_and(|t| window.0 - t.used > TRACKED_IDLE));
-        let series = known.or_else(free).or_else(unused)?;
-        if known.is_none() {
-            self.rates.forget_flow(series);
-        }
+        let series = free().or_else(unused)?;
+        self.rates.forget_flow(series);
         *self.tracked.get_mut(series)? = Some(Tracked { target: target.to_owned(), used: window.0 });
         Some(series)
     }

@@ -5,6 +5,7 @@
 //! real ones, and stand in gzip files of 20 to 400 records or messages of 30 to 300 lines, part of them minutes late. The
 //! same shape gives the same bytes. There is deliberately no story here: the simulator tells those, at a pace of its own.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -20,6 +21,8 @@ const EVENTS_A_DAY: u32 = 100_000;
 const LINES_A_DAY: u32 = 200_000;
 const RECORDS_PER_FILE: (u64, u64) = (20, 400);
 const LINES_PER_MESSAGE: (u64, u64) = (30, 300);
+/// Kinds of calls that one entity makes.
+const KINDS: u64 = 4;
 /// Level of gzip: deflate's own default is 6, which makes files a tenth smaller and takes twice as long.
 const LEVEL: i32 = 3;
 
@@ -47,16 +50,17 @@ impl Feed {
 pub(crate) struct Shape {
     pub(crate) feed: Feed,
     pub(crate) entities: u32,
-    pub(crate) days: u32,
-    /// Only one of so many records.
-    pub(crate) share: u32,
+    pub(crate) windows: u32,
+    /// Windows after which no entity does what it didn't do before: so a longer log has more of the same.
+    pub(crate) windows_new: u32,
 }
 
 /// Writes the logs; gives how many records.
 pub(crate) fn write(shape: &Shape, folder: &Path) -> io::Result<u64> {
     let mut writer = Writer::new(shape, folder);
-    let a_day = if shape.feed == Feed::Trail { EVENTS_A_DAY } else { LINES_A_DAY } / shape.share;
-    for window in 0..shape.days * WINDOWS_PER_DAY {
+    let a_day = if shape.feed == Feed::Trail { EVENTS_A_DAY } else { LINES_A_DAY };
+    for window in 0..shape.windows {
+        writer.is_new = window < shape.windows_new;
         let day = f64::from(window % WINDOWS_PER_DAY) / f64::from(WINDOWS_PER_DAY);
         let season = 1.0 + 0.6 * (day * std::f64::consts::TAU).sin();
         writer.due += f64::from(a_day) / f64::from(WINDOWS_PER_DAY) * season;
@@ -66,7 +70,7 @@ pub(crate) fn write(shape: &Shape, folder: &Path) -> io::Result<u64> {
         }
     }
     let rest = std::mem::take(&mut writer.late);
-    writer.files(shape.days * WINDOWS_PER_DAY, &rest)?;
+    writer.files(shape.windows, &rest)?;
     Ok(writer.written)
 }
 
@@ -103,6 +107,9 @@ struct Writer<'a> {
     weights: Vec<f64>,
     /// Records that should have been written by now and were not.
     due: f64,
+    /// What was done, by whom, and whether more may be.
+    known: BTreeSet<(u64, u64)>,
+    is_new: bool,
     /// Records that come with the next files.
     late: Vec<String>,
     written: u64,
@@ -122,16 +129,28 @@ impl<'a> Writer<'a> {
             compressor: Compressor::new(CompressionLvl::new(LEVEL).unwrap_or_default()),
             weights: weights.collect(),
             due: 0.0,
+            known: BTreeSet::new(),
+            is_new: true,
             late: Vec::new(),
             written: 0,
             files: 0,
         }
     }
 
-    fn entity(&mut self) -> u64 {
-        let share = self.dice.below(1 << 32) as f64 / (1u64 << 32) as f64;
-        let at = share * self.weights.last().copied().unwrap_or_default();
-        self.weights.partition_point(|&sum| sum <= at) as u64
+    /// An entity, and one of `kinds` kinds of what it does, the first being the most frequent.
+    fn entity(&mut self, kinds: u64) -> (u64, u64) {
+        loop {
+            let share = self.dice.below(1 << 32) as f64 / (1u64 << 32) as f64;
+            let at = share * self.weights.last().copied().unwrap_or_default();
+            let entity = self.weights.partition_point(|&sum| sum <= at) as u64;
+            let deed = (entity, self.dice.below(kinds).min(self.dice.below(kinds)));
+            if self.is_new {
+                self.known.insert(deed);
+            }
+            if self.is_new || self.known.contains(&deed) {
+                return deed;
+            }
+        }
     }
 
     fn instant(&mut self, window: u32) -> i64 {
@@ -143,8 +162,8 @@ impl<'a> Writer<'a> {
         let mut now = std::mem::take(&mut self.late);
         while self.due >= 1.0 {
             self.due -= 1.0;
-            let (entity, at) = (self.entity(), self.instant(window));
-            let record = record(&mut self.dice, entity, self.weights.len() as u64, at);
+            let (deed, at) = (self.entity(KINDS), self.instant(window));
+            let record = record(&mut self.dice, deed, self.weights.len() as u64, at);
             if self.dice.below(3) == 0 { &mut self.late } else { &mut now }.push(record);
         }
         self.files(window, &now)
@@ -173,7 +192,7 @@ impl<'a> Writer<'a> {
 
     fn messages(&mut self, window: u32) -> io::Result<()> {
         while self.due >= 1.0 {
-            let (function, at) = (self.entity(), self.instant(window));
+            let ((function, _), at) = (self.entity(1), self.instant(window));
             let lines = self.dice.within(LINES_PER_MESSAGE);
             let (text, lines) = message(&mut self.dice, function, at, lines);
             self.file(&format!("{:06}.gz", self.files), &text)?;
@@ -240,12 +259,12 @@ struct Call {
 }
 
 /// What an entity does: one of its few kinds of calls, or for one in fifty the role of a function is assumed by Lambda.
-fn record(dice: &mut Dice, entity: u64, entities: u64, at: i64) -> String {
+fn record(dice: &mut Dice, (entity, kind): (u64, u64), entities: u64, at: i64) -> String {
     let is_function = entity % 10 != 9;
     if is_function && dice.below(50) == 0 {
         return assumption(dice, entity, at);
     }
-    let call = call(dice, entity, entities);
+    let call = call(dice, entity, kind, entities);
     let (role, session) = if is_function {
         (format!("service-{}-f-{entity}-role", entity / 10), format!("service-{}-f-{entity}", entity / 10))
     } else {
@@ -279,9 +298,9 @@ fn assumption(dice: &mut Dice, entity: u64, at: i64) -> String {
     finish(dice, at, &call, identity, "lambda.amazonaws.com", "lambda.amazonaws.com")
 }
 
-fn call(dice: &mut Dice, entity: u64, entities: u64) -> Call {
-    // The first kind of call is the most frequent; half of the targets are the entity's own.
-    let kind = (entity + dice.below(4).min(dice.below(4))) % 8;
+fn call(dice: &mut Dice, entity: u64, kind: u64, entities: u64) -> Call {
+    // Half of the targets are the entity's own.
+    let kind = (entity + kind) % 8;
     let owner = if kind.is_multiple_of(2) { entity } else { entity / 5 };
     let resource = |kind: &str, arn: String| format!(r#"[{{"accountId":"{ACCOUNT}","type":"{kind}","ARN":"{arn}"}}]"#);
     let new = |source, name, data, parameters: String, resources: String| Call {

@@ -18,6 +18,8 @@ use std::process::ExitCode;
 
 use generate::{Feed, Shape};
 use measure::{Measured, Work};
+use outflow_core::baseline::HOUR;
+use outflow_core::time::WINDOWS_PER_DAY;
 use table::Row;
 
 /// Days of the logs that are timed: 300,000 events, 600,000 lines.
@@ -26,8 +28,8 @@ const DAYS: u32 = 3;
 const LONGER: u32 = 4;
 /// Rounds of floor and replay, of which medians are taken.
 const ROUNDS: usize = 3;
-/// Of a single day, one record of so many is taken where instructions are counted, which slows a process down fiftyfold.
-const FEWER: u32 = 4;
+/// Hours of the logs where instructions are counted, which slows a process down fiftyfold.
+const HOURS_COUNTED: u32 = 6;
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -51,7 +53,7 @@ fn main() -> ExitCode {
 /// Makes logs to keep, for a look at one case with a profiler.
 fn generate(feed: &str, entities: &str, days: &str, folder: &Path) -> Result<(), Box<dyn Error>> {
     let feed = Feed::from_word(feed).ok_or("feeds are trail and lines")?;
-    let shape = Shape { feed, entities: entities.parse()?, days: days.parse()?, share: 1 };
+    let shape = days_of(feed, entities.parse()?, days.parse()?);
     std::fs::create_dir_all(folder)?;
     println!("{} records", generate::write(&shape, folder)?);
     Ok(())
@@ -67,12 +69,12 @@ fn bench() -> Result<(), Box<dyn Error>> {
             print!("{}", table::row(&row));
         }
     }
-    print!("{}", table::foot());
+    print!("{}", table::foot(measure::update()));
     Ok(())
 }
 
 fn case(place: &Path, feed: Feed, entities: u32) -> Result<Row, Box<dyn Error>> {
-    let shape = Shape { feed, entities, days: DAYS, share: 1 };
+    let shape = days_of(feed, entities, DAYS);
     let folder = make(place, "timed", &shape)?;
     let mut floors = Vec::new();
     let mut replays = Vec::new();
@@ -82,14 +84,19 @@ fn case(place: &Path, feed: Feed, entities: u32) -> Result<Row, Box<dyn Error>> 
     }
     let python = measure::python(feed, &folder, ROUNDS)?;
     std::fs::remove_dir_all(&folder)?;
-    let few = make(place, "few", &Shape { days: 1, share: FEWER, ..shape })?;
+    let few = make(place, "few", &Shape { windows: HOURS_COUNTED * HOUR, ..shape })?;
     let instructions = measure::instructions(Work::Floor, &few)?.zip(measure::instructions(Work::Replay, &few)?);
     std::fs::remove_dir_all(&few)?;
-    let long = make(place, "long", &Shape { days: DAYS * LONGER, ..shape })?;
+    let long = make(place, "long", &Shape { windows: shape.windows * LONGER, ..shape })?;
     let longer = measure::run(Work::Replay, &long)?;
     std::fs::remove_dir_all(&long)?;
     let (floor, replay) = (Measured::median(&floors)?, Measured::median(&replays)?);
     Ok(Row { feed, entities, floor, replay, longer, instructions, python })
+}
+
+fn days_of(feed: Feed, entities: u32, days: u32) -> Shape {
+    let windows = days * WINDOWS_PER_DAY;
+    Shape { feed, entities, windows, windows_new: windows }
 }
 
 fn make(place: &Path, name: &str, shape: &Shape) -> Result<PathBuf, Box<dyn Error>> {

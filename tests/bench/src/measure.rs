@@ -13,6 +13,8 @@ use std::time::Instant;
 use outflow_core::batch::HashKey;
 use outflow_core::config::Config;
 use outflow_core::decode::{LogRecord, Reject, Scratch, Sink, TrailRecord, decode};
+use outflow_core::detect::rate::{CallsRow, Context, Rates};
+use outflow_core::time::{WINDOWS_PER_DAY, WindowId};
 use outflow_pipeline::replay::{Progress, Replay, replay};
 use outflow_pipeline::source;
 use outflow_pipeline::store::embedded::Embedded;
@@ -46,6 +48,8 @@ pub(crate) struct Measured {
     pub(crate) ns: f64,
     /// Peak of resident memory; 0 where the system doesn't tell it.
     pub(crate) peak_mib: f64,
+    /// Functions and other principals seen; 0 where nobody looked.
+    pub(crate) seen: u64,
 }
 
 impl Measured {
@@ -59,7 +63,7 @@ impl Measured {
     fn read(text: &str) -> Result<Measured, Box<dyn Error>> {
         let mut words = text.split_whitespace();
         let mut next = || words.next().ok_or_else(|| format!("a measurement said {text:?}"));
-        Ok(Measured { records: next()?.parse()?, ns: next()?.parse()?, peak_mib: next()?.parse()? })
+        Ok(Measured { records: next()?.parse()?, ns: next()?.parse()?, peak_mib: next()?.parse()?, seen: next()?.parse()? })
     }
 }
 
@@ -92,12 +96,12 @@ impl Progress for Quiet {
 /// Works through a folder and prints what it took.
 pub(crate) fn child(work: Work, folder: &Path) -> Result<(), Box<dyn Error>> {
     let begin = now();
-    let records = match work {
-        Work::Floor => floor(folder)?,
+    let (records, seen) = match work {
+        Work::Floor => (floor(folder)?, 0),
         Work::Replay => whole(folder)?,
     };
     let ns = now() - begin;
-    println!("{records} {} {}", ns / records.max(1) as f64, peak_mib());
+    println!("{records} {} {} {seen}", ns / records.max(1) as f64, peak_mib());
     Ok(())
 }
 
@@ -110,7 +114,7 @@ fn floor(folder: &Path) -> Result<u64, Box<dyn Error>> {
     Ok(counter.records)
 }
 
-fn whole(folder: &Path) -> Result<u64, Box<dyn Error>> {
+fn whole(folder: &Path) -> Result<(u64, u64), Box<dyn Error>> {
     let what = Replay {
         logs: vec![folder.to_owned()],
         baseline: Vec::new(),
@@ -120,7 +124,22 @@ fn whole(folder: &Path) -> Result<u64, Box<dyn Error>> {
         keep: false,
     };
     let report = pollster::block_on(replay(&what, &Embedded::temporary()?, &mut Quiet))?;
-    Ok(std::hint::black_box(report).coverage.tally.records)
+    let coverage = std::hint::black_box(report).coverage;
+    Ok((coverage.tally.records, coverage.functions + coverage.principals))
+}
+
+/// Nanoseconds to judge and learn one window of an entity's calls: the volume, and what else its reports tell. There is no
+/// measure of the volume alone, which nothing outside of the detector can step.
+pub(crate) fn update() -> f64 {
+    let (windows, mut rates) = (30 * WINDOWS_PER_DAY, Rates::new(WindowId(0)));
+    let begin = now();
+    for n in 0..windows {
+        let calls = f64::from((n.wrapping_mul(2_654_435_761) >> 8) % 40);
+        let row = CallsRow { calls, median_ms: 20.0 + calls, p99_ms: 90.0 + calls, cost_usd: calls * 1e-6, ..CallsRow::default() };
+        let context = Context { window: WindowId(n), deployed: false, clocks_shifted: false, account_low: false };
+        std::hint::black_box(rates.step_calls(&row, &context, None));
+    }
+    (now() - begin) / f64::from(windows)
 }
 
 /// Nanoseconds on the processor so far, or by the clock.

@@ -1,4 +1,4 @@
-//! The table that a person reads, at most 80 columns wide.
+//! The table that a person reads, at most 96 columns wide.
 //!
 //! There is deliberately no other output: a machine that compares runs would compare machines.
 
@@ -23,8 +23,8 @@ pub(crate) struct Row {
 pub(crate) fn head(machine: &str) -> String {
     format!(
         "Measured on {machine}\n\n\
-         logs        entities  records   floor  replay  ratio  ratio of  peak MiB, four  python\n\
-         {:30}  ns/rec  ns/rec         instruct.   times as long  ns/rec\n",
+         logs        entities     seen  records   floor  replay  ratio  ratio of  peak MiB, four  python\n\
+         {:39}  ns/rec  ns/rec         instruct.   times as long  ns/rec\n",
         ""
     )
 }
@@ -36,8 +36,10 @@ pub(crate) fn row(row: &Row) -> String {
         Feed::Lines => "log lines",
     };
     let or_none = |text: Option<String>| text.unwrap_or_else(|| "–".to_owned());
+    // The same in the longer log, or the two can't be compared.
+    let seen = if row.longer.seen == row.replay.seen { row.replay.seen.to_string() } else { format!("{}!", row.longer.seen) };
     format!(
-        "{feed:10}  {:8}  {:7}  {:6.0}  {:6.0}  {:5.2}  {:>8}  {:6.1}  {:6.1}  {:>6}\n",
+        "{feed:10}  {:8}  {seen:>7}  {:7}  {:6.0}  {:6.0}  {:5.2}  {:>8}  {:6.1}  {:6.1}  {:>6}\n",
         row.entities,
         row.replay.records,
         row.floor.ns,
@@ -50,12 +52,16 @@ pub(crate) fn row(row: &Row) -> String {
     )
 }
 
-/// What the columns mean.
-pub(crate) fn foot() -> String {
-    "\nfloor   read, inflate and decode into the types of replay; counts only\n\
-     replay  the same and everything else: store, windows, detection, incidents\n\
-     ratio   of processor time, medians of three rounds in turns; of instructions\n\
-     \u{20}       (valgrind) on a quarter of the records of one day\n\
-     python  read, inflate, orjson, first sights of (role, action) in a dictionary\n"
-        .to_owned()
+/// What the columns mean, and one figure that no case has: nanoseconds of a window of one entity.
+pub(crate) fn foot(update_ns: f64) -> String {
+    format!(
+        "\nfloor   read, inflate and decode into the types of replay; counts only\n\
+         replay  the same and everything else: store, windows, detection, incidents\n\
+         seen    entities in the logs, the longer one the same; `!` if it has more\n\
+         ratio   of processor time, medians of three rounds in turns; of instructions\n\
+         \u{20}       (valgrind) in the first six hours of the same logs\n\
+         python  read, inflate, orjson, first sights of (role, action) in a dictionary\n\n\
+         One window of one entity's calls, judged and learnt (volume and six other\n\
+         families): {update_ns:.0} ns\n"
+    )
 }

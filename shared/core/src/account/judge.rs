@@ -130,8 +130,8 @@ impl Account {
             // Names are counted before any flow is scored: how rare a word is must not depend on the order of flows.
             for flow in &facts.flows {
                 let (id, name) = (flow.target_id(), target_name(flow));
-                if !flows.is_known(&entity.id, flow.verb, &id) {
-                    flows.resource(t, &id, name, false);
+                if !flows.is_known(&entity.id, flow.verb, id) {
+                    flows.resource(t, id, name, false);
                 }
             }
             if let Some(baseline) = baselines.get_mut(entity) {
@@ -187,10 +187,10 @@ impl Account {
             self.kind_mut(entity).peers.add(day);
         }
         if entity.kind == EntityKind::Function {
-            if baseline.is_low() {
-                self.low.insert(entity.id.clone());
-            } else {
+            if !baseline.is_low() {
                 self.low.remove(&entity.id);
+            } else if !self.low.contains(&entity.id) {
+                self.low.insert(entity.id.clone());
             }
         }
         if judging.learn_only || (said.scores.is_empty() && said.pause.is_none()) {

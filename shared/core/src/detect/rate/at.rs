@@ -10,8 +10,6 @@ use crate::time::{WINDOWS_PER_DAY, WindowId};
 pub(super) const HOUR: u32 = 12;
 /// Windows of a day.
 pub(super) const DAY: u32 = WINDOWS_PER_DAY;
-/// Windows of an hour that are passed over in a run without activity; the last is judged.
-pub(super) const FADED: u32 = HOUR - 1;
 const HOURS_OF_WEEK: u32 = 168;
 
 /// The place of one window.
@@ -122,6 +120,35 @@ fn full_visits(visits: u32, cut: u32, fade: f64) -> f64 {
     }
     let last = power(fade, visits - 1);
     f64::from(HOUR) * (1. - last * fade) / (1. - fade) - f64::from(cut) * last
+}
+
+/// What fades, over some windows of one hour: tables, because a power by squaring costs more than all else where nothing
+/// happens.
+pub(super) struct Fade {
+    kept: [f64; HOUR as usize + 1],
+    sums: [f64; HOUR as usize + 1],
+}
+
+impl Fade {
+    pub(super) const fn new(base: f64) -> Fade {
+        let (mut kept, mut sums, mut n) = ([1.; HOUR as usize + 1], [0.; HOUR as usize + 1], 1);
+        while n < kept.len() {
+            kept[n] = kept[n - 1] * base;
+            sums[n] = sums[n - 1] + kept[n - 1];
+            n += 1;
+        }
+        Fade { kept, sums }
+    }
+
+    /// base^n, for at most an hour of windows.
+    pub(super) fn kept(&self, n: u32) -> f64 {
+        self.kept[(n as usize).min(HOUR as usize)]
+    }
+
+    /// 1 + base + base^2 ... of n terms, for at most an hour of windows.
+    pub(super) fn sum(&self, n: u32) -> f64 {
+        self.sums[(n as usize).min(HOUR as usize)]
+    }
 }
 
 /// The sum 1 + f + f^2 ... of `terms` terms.

@@ -12,7 +12,7 @@
 //! Upper side only: fewer errors are no news. There is deliberately no lower side for flows either: a function that stops
 //! calling a table either stops running or was deployed.
 
-use super::at::{At, FADED, HOUR, geometric, power};
+use super::at::{At, Fade};
 use super::gate::Gates;
 use super::grain::{Cell, Grain, update, zeros};
 use super::tail::{Negative, count_z2_most, share_z, share_z2_most, surprise, surprise_most, surprise_of};
@@ -25,6 +25,16 @@ const SLOW_WINDOWS: f64 = 623.;
 /// Half-life of 3 hours.
 const FAST_FADE: f64 = 0.981;
 const HOUR_FADE: f64 = 0.85;
+
+/// The same where windows without calls are passed at once.
+static SLOW: Fade = Fade::new(SLOW_FADE);
+static FAST: Fade = Fade::new(FAST_FADE);
+/// Of the dispersion of a horizon: of one window, of the longer ones.
+const PHI_FADES: [f64; 3] = [0.9995, 0.9998, 0.9998];
+static PHI: [Fade; 3] = [Fade::new(PHI_FADES[0]), Fade::new(PHI_FADES[1]), Fade::new(PHI_FADES[2])];
+
+/// Sums of which the dispersion learns nothing any more.
+const NEGLIGIBLE: f64 = 1e-4;
 
 /// What kind of count it is.
 #[derive(Clone, Copy)]
@@ -149,7 +159,7 @@ impl<G: Grain> PerCall<G> {
         }
         let (e, m_hour) = (c * y - c * m_hour, c * m_hour);
         let weight = 1. / ((m_hour + 1.) * (m_hour + 1.));
-        let fade = if j == 0 { 0.9995 } else { 0.9998 };
+        let fade = PHI_FADES[j];
         update(&mut horizon.phi_sum, |v| v * fade + ((e * e - m_hour) * weight).min(16.));
         update(&mut horizon.phi_weight, |v| v * fade + m_hour * m_hour * weight);
         seen
@@ -168,30 +178,44 @@ impl<G: Grain> PerCall<G> {
         update(hour.1, |v| v * fade + n);
     }
 
-    /// Whether no window without events can pass a gate.
+    /// Whether no window without calls can pass a gate. There what came and what the hour let expect fade alike, and the
+    /// horizon of one window is empty.
     pub(super) fn quiet(&self, gates: &Gates) -> bool {
-        self.horizons.iter().all(|horizon| horizon.y.get() < gates.digest.amount)
+        let gate = &gates.digest;
+        self.horizons[1..].iter().all(|horizon| {
+            let (y, m) = (horizon.y.get(), horizon.m.get());
+            y < gate.amount + m || y < gate.factor * m
+        })
     }
 
-    /// Learns all but the last of an hour's windows as windows without calls; `at` is the first.
-    pub(super) fn fade(&mut self, at: &At) {
-        update(&mut self.hour[at.hour_of_day], |v| v * HOUR_FADE);
-        update(&mut self.hour_n[at.hour_of_day], |v| v * HOUR_FADE);
-        for (y, n, fade) in [(&mut self.slow, &mut self.slow_n, SLOW_FADE), (&mut self.fast, &mut self.fast_n, FAST_FADE)] {
-            let kept = power(fade, FADED);
+    /// Learns some windows of one hour as windows without calls; `at` is the first.
+    pub(super) fn fade(&mut self, at: &At, windows: u32) {
+        if at.slot_of_hour == 0 {
+            update(&mut self.hour[at.hour_of_day], |v| v * HOUR_FADE);
+            update(&mut self.hour_n[at.hour_of_day], |v| v * HOUR_FADE);
+        }
+        for (y, n, fade) in [(&mut self.slow, &mut self.slow_n, &SLOW), (&mut self.fast, &mut self.fast_n, &FAST)] {
+            let kept = fade.kept(windows);
             update(y, |v| v * kept);
             update(n, |v| v * kept);
         }
         for (j, horizon) in self.horizons.iter_mut().enumerate() {
-            let (fade, c) = (HORIZONS_SHORT[j].fade, 1. + HORIZONS_SHORT[j].fade);
-            let (y, m) = (horizon.y.get() * power(fade, HOUR / 2) * c, horizon.m.get() * power(fade, HOUR / 2) * c);
-            for sum in [&mut horizon.y, &mut horizon.n, &mut horizon.m] {
-                update(sum, |v| v * power(fade, FADED));
+            let (phi, kept) = (PHI[j].kept(windows), HORIZONS_SHORT[j].over.kept(windows));
+            let (y, m) = (horizon.y.get(), horizon.m.get());
+            if y.max(m) < NEGLIGIBLE {
+                update(&mut horizon.phi_sum, |v| v * phi);
+                update(&mut horizon.phi_weight, |v| v * phi);
+            } else {
+                // Of all the windows what the middle one says.
+                let middle = (1. + HORIZONS_SHORT[j].fade) * HORIZONS_SHORT[j].over.kept(windows / 2 + 1);
+                let (y, m, sum) = (y * middle, m * middle, PHI[j].sum(windows));
+                let weight = sum / ((m + 1.) * (m + 1.));
+                update(&mut horizon.phi_sum, |v| v * phi + (((y - m) * (y - m) - m) * weight).min(16. * sum));
+                update(&mut horizon.phi_weight, |v| v * phi + m * m * weight);
             }
-            let (norm, fade) = ((m + 1.) * (m + 1.), if j == 0 { 0.9995 } else { 0.9998 });
-            let excess = (((y - m) * (y - m) - m) / norm).min(16.);
-            update(&mut horizon.phi_sum, |v| v * power(fade, FADED) + excess * geometric(fade, FADED));
-            update(&mut horizon.phi_weight, |v| v * power(fade, FADED) + m * m / norm * geometric(fade, FADED));
+            for sum in [&mut horizon.y, &mut horizon.n, &mut horizon.m] {
+                update(sum, |v| v * kept);
+            }
         }
     }
 }

@@ -133,47 +133,67 @@ impl<G: Grain> Calls<G> {
     }
 
     pub(super) fn judge(&mut self, seen: &CallsSeen, at: &At, muted: bool, peers: Option<&Peers>) -> Judged {
+        let mut scores = self.judge_volume(&seen.up, &seen.down, at, muted, peers);
         let judging = |family| Judging { family, at, day: at.day, peers, muted };
-        let lesser = seen.down[0].u.min(self.down.last_one());
-        self.low.see([lesser, seen.down[1].u, seen.down[2].u, seen.down[3].u], at.day, peers);
-        let mut scores = Vec::new();
-        scores.extend(self.up.judge(&seen.up, &judging(Family::VolumeUp)));
-        scores.extend(self.down.judge(&seen.down, &judging(Family::VolumeDown)));
         for (((_, family), seen), name) in self.counts.iter_mut().zip(&seen.counts).zip(COUNTS) {
             scores.extend(family.judge(seen, &judging(name)));
         }
         for (((_, family), seen), name) in self.values.iter_mut().zip(&seen.values).zip(VALUES) {
             scores.extend(family.judge(seen, &judging(name)));
         }
-        if seen.slow.digest {
-            let evidence = seen.slow.evidence(at, 7 * super::at::DAY as u16);
-            scores.push(Score { family: Family::Slow, digest: 1.5 * seen.slow.u, slack: 0., evidence });
-        }
+        scores.extend(judge_slow(&seen.slow, at));
         let day_ended = if at.day_ends() { self.end_day(at.day) } else { None };
         Judged { scores, low: self.low.recent(), day_ended }
     }
 
-    /// Whether no window of an hour without activity can pass a gate; `at` is its first window.
-    pub(super) fn quiet(&self, at: &At) -> bool {
-        let gates = [&gate::ERRORS, &gate::THROTTLES, &gate::LINES];
-        self.counts.iter().zip(gates).all(|((count, _), gates)| count.quiet(gates)) && !self.slow.held() && self.volume.quiet(at)
+    fn judge_volume(&mut self, up: &[Seen; 4], down: &[Seen; 4], at: &At, muted: bool, peers: Option<&Peers>) -> Vec<Score> {
+        let judging = |family| Judging { family, at, day: at.day, peers, muted };
+        self.low.see([down[0].u.min(self.down.last_one()), down[1].u, down[2].u, down[3].u], at.day, peers);
+        let mut scores = Vec::new();
+        scores.extend(self.up.judge(up, &judging(Family::VolumeUp)));
+        scores.extend(self.down.judge(down, &judging(Family::VolumeDown)));
+        scores
     }
 
-    /// All but the last of an hour's windows without activity; `at` is the first.
-    pub(super) fn fade(&mut self, at: &At) {
-        self.volume.fade(at);
+    /// Learns windows of one hour without activity in everything that is judged per call, if no gate can hold there; `at` is
+    /// the first, and none is the first or the last of a day. `forced`: what can be told is not asked.
+    pub(super) fn rest(&mut self, at: &At, windows: u32, forced: bool) -> bool {
+        let gates = [&gate::ERRORS, &gate::THROTTLES, &gate::LINES];
+        if !forced && !self.counts.iter().zip(gates).all(|((count, _), gates)| count.quiet(gates)) {
+            return false;
+        }
         for (count, family) in &mut self.counts {
-            count.fade(at);
-            family.fade();
+            count.fade(at, windows);
+            family.rest();
         }
         for (value, family) in &mut self.values {
-            value.fade();
-            family.fade();
+            value.fade(windows);
+            family.rest();
         }
-        self.up.fade();
-        self.down.fade();
-        self.low.fade();
-        self.slow.step(0., at);
+        true
+    }
+
+    /// Passes at once what it can of such windows in the volume; gives how many.
+    pub(super) fn pass(&mut self, at: &At, windows: u32, forced: bool) -> u32 {
+        if !forced && self.slow.held() {
+            return 0;
+        }
+        let passed = self.volume.pass(at, windows, forced);
+        if passed > 0 {
+            self.up.fade();
+            self.down.fade();
+            self.low.fade(passed);
+        }
+        passed
+    }
+
+    /// Judges and learns one such window in the volume alone.
+    pub(super) fn step_volume(&mut self, at: &At, context: &Context, peers: Option<&Peers>) -> Judged {
+        let floors = self.floors(at, Some(peers));
+        let (up, down) = self.volume.step(0., at, context.clocks_shifted, &floors);
+        let mut scores = self.judge_volume(&up, &down, at, context.account_low, peers);
+        scores.extend(judge_slow(&self.slow.step(0., at), at));
+        Judged { scores, low: self.low.recent(), day_ended: None }
     }
 
     fn end_day(&mut self, day: u32) -> Option<DayMaxima> {
@@ -191,6 +211,11 @@ impl<G: Grain> Calls<G> {
         }
         (!values.is_empty()).then_some(DayMaxima { values })
     }
+}
+
+fn judge_slow(seen: &Seen, at: &At) -> Option<Score> {
+    let score = || Score { family: Family::Slow, digest: 1.5 * seen.u, slack: 0., evidence: seen.evidence(at, 7 * super::at::DAY as u16) };
+    seen.digest.then(score)
 }
 
 /// What the trail tells.
@@ -239,21 +264,22 @@ impl<G: Grain> Flows<G> {
         self.judge(&seen, &At::new(first, context.window), peers)
     }
 
-    /// Whether no window of an hour without activity can pass a gate.
-    pub(super) fn quiet(&self) -> bool {
-        self.denials.0.quiet(&gate::DENIALS) && self.series.iter().flatten().all(|flow| flow.calls.0.quiet(&gate::FLOW))
-    }
-
-    /// All but the last of an hour's windows without activity; `at` is the first.
-    pub(super) fn fade(&mut self, at: &At) {
-        self.denials.0.fade(at);
-        self.denials.1.fade();
-        for flow in self.series.iter_mut().flatten() {
-            flow.calls.0.fade(at);
-            flow.calls.1.fade();
-            flow.bytes.0.fade();
-            flow.bytes.1.fade();
+    /// Learns windows of one hour without activity, if no gate can hold there; `at` is the first, and none is the first or
+    /// the last of a day. `forced`: what can be told is not asked.
+    pub(super) fn rest(&mut self, at: &At, windows: u32, forced: bool) -> bool {
+        let quiet = || self.denials.0.quiet(&gate::DENIALS) && self.series.iter().flatten().all(|flow| flow.calls.0.quiet(&gate::FLOW));
+        if !forced && !quiet() {
+            return false;
         }
+        self.denials.0.fade(at, windows);
+        self.denials.1.rest();
+        for flow in self.series.iter_mut().flatten() {
+            flow.calls.0.fade(at, windows);
+            flow.calls.1.rest();
+            flow.bytes.0.fade(windows);
+            flow.bytes.1.rest();
+        }
+        true
     }
 
     /// The surprises; with `lazy` those that can't matter are left at 0.

@@ -5,7 +5,7 @@
 //! here, so that families of logs and of the trail move on independently. There is deliberately no threshold here: it
 //! depends on the account.
 
-use super::at::{At, FADED};
+use super::at::At;
 use super::grain::{Cell, Grain, LEVEL_MAX, zeros};
 use super::peers::{PEER_DAYS, Peers};
 use super::ring::{LOW_SCORE, Ring};
@@ -90,10 +90,16 @@ impl<G: Grain, const N: usize> Remembered<G, N> {
         self.last_u.get()
     }
 
-    /// An hour's windows without activity but the last, in which no gate held. The surprise of the last but one is not
-    /// known; it is taken to be no less than the last, as in silence windows are alike.
+    /// Some windows without calls in which no gate held. The surprise of the last is not known; it is taken to be no less
+    /// than the next, as in silence windows are alike.
     pub(super) fn fade(&mut self) {
         (self.last_u, self.last_digest, self.last_slack) = (G::Single::of(LEVEL_MAX), false, false);
+        self.best = zeros();
+    }
+
+    /// The same of what is judged per call: without calls one window surprises by nothing.
+    pub(super) fn rest(&mut self) {
+        (self.last_u, self.last_digest, self.last_slack) = (G::Single::default(), false, false);
         self.best = zeros();
     }
 
@@ -147,9 +153,9 @@ impl<G: Grain> Low<G> {
         self.age = if low { 0 } else { self.age.saturating_add(1).min(LOW_AGE + 1) };
     }
 
-    /// An hour's windows but the last.
-    pub(super) fn fade(&mut self) {
-        self.age = self.age.saturating_add(FADED as u8).min(LOW_AGE + 1);
+    /// Some windows without a low score.
+    pub(super) fn fade(&mut self, windows: u32) {
+        self.age = self.age.saturating_add(windows.min(u32::from(LOW_AGE)) as u8).min(LOW_AGE + 1);
     }
 
     /// Whether there was a low score in the last 6 hours.

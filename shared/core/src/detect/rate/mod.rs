@@ -34,7 +34,7 @@ pub use pack::Malformed;
 pub use peers::{DayMaxima, Peers};
 
 use crate::time::WindowId;
-use at::At;
+use at::{At, Fade};
 
 /// Flows tracked per entity.
 pub const FLOWS_MAX: usize = 8;
@@ -46,16 +46,24 @@ pub const ROW_MAX: f64 = 1e12;
 struct HorizonOf {
     /// e^(-1/H), 0 for one window.
     fade: f64,
+    /// The same over some windows.
+    over: Fade,
 }
 
-const H1: HorizonOf = HorizonOf { fade: 0. };
-const H6: HorizonOf = HorizonOf { fade: 0.846_481_724_890_614_1 };
-const H36: HorizonOf = HorizonOf { fade: 0.972_604_477_116_348_3 };
-const H288: HorizonOf = HorizonOf { fade: 0.996_533_798_970_369_1 };
+impl HorizonOf {
+    const fn new(fade: f64) -> HorizonOf {
+        HorizonOf { fade, over: Fade::new(fade) }
+    }
+}
+
+const H1: HorizonOf = HorizonOf::new(0.);
+const H6: HorizonOf = HorizonOf::new(0.846_481_724_890_614_1);
+const H36: HorizonOf = HorizonOf::new(0.972_604_477_116_348_3);
+const H288: HorizonOf = HorizonOf::new(0.996_533_798_970_369_1);
 /// Of the volume, beside H = 1.
-const HORIZONS_LONG: [HorizonOf; 3] = [H6, H36, H288];
+static HORIZONS_LONG: [HorizonOf; 3] = [H6, H36, H288];
 /// Of everything per call.
-const HORIZONS_SHORT: [HorizonOf; 3] = [H1, H6, H36];
+static HORIZONS_SHORT: [HorizonOf; 3] = [H1, H6, H36];
 
 /// One window of an entity as its logs tell it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

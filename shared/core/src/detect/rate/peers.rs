@@ -94,7 +94,8 @@ const VERSION: u8 = 1;
 
 impl Pool {
     fn refit(&mut self) {
-        let mut values: Vec<f64> = self.levels.iter().map(|level| Level(*level).get()).collect();
-        self.fit = if values.len() >= POOLED_LEAST { Fit::of(&mut values) } else { None };
+        let (mut values, n) = ([0.; RING_DAYS], self.levels.len().min(RING_DAYS));
+        values.iter_mut().zip(&self.levels).for_each(|(value, level)| *value = Level(*level).get());
+        self.fit = if n >= POOLED_LEAST { Fit::of(&mut values[..n]) } else { None };
     }
 }

@@ -32,7 +32,7 @@ pub(super) struct Fit {
 impl Fit {
     /// From daily maxima, of which at least one is needed.
     pub(super) fn of(values: &mut [f64]) -> Option<Fit> {
-        values.sort_by(f64::total_cmp);
+        values.sort_unstable_by(f64::total_cmp);
         let (low, high) = (values.get(values.len().checked_sub(1)? / 2)?, values.get(values.len() / 2)?);
         let median = 0.5 * (low + high);
         let (mut over, mut sum) = (0., 0.);
@@ -114,7 +114,7 @@ impl<G: Grain> Ring<G> {
 
     pub(super) fn refit(&mut self) {
         let len = usize::from(self.len).min(RING_DAYS);
-        let mut values: Vec<f64> = self.days[..len].iter().map(|v| v.get()).collect();
-        self.fit = if len >= FIT_DAYS { Fit::of(&mut values) } else { None };
+        let mut values = self.days.map(Cell::get);
+        self.fit = if len >= FIT_DAYS { Fit::of(&mut values[..len]) } else { None };
     }
 }

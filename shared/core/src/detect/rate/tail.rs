@@ -67,6 +67,11 @@ pub(super) fn surprise_of(p: f64) -> f64 {
     -libm::log(p.max(1e-60))
 }
 
+/// ln P(0) of a negative binomial distribution.
+pub(super) fn ln_p0(m: f64, phi: f64) -> f64 {
+    -libm::log1p(phi * m.max(1e-6)) / phi
+}
+
 /// A negative binomial distribution of mean m and variance m + phi m^2, with the logarithms that its tails share.
 #[derive(Clone, Copy)]
 pub(super) struct Negative {

@@ -124,9 +124,9 @@ impl<G: Grain> PerCallValue<G> {
         out
     }
 
-    /// An hour's windows without calls but the last: nothing was seen, only a deployment gets older.
-    pub(super) fn fade(&mut self) {
-        self.since_deploy = DEPLOY_WINDOWS;
+    /// Some windows without calls: nothing was seen, only a deployment gets older.
+    pub(super) fn fade(&mut self, windows: u32) {
+        self.since_deploy = self.since_deploy.saturating_add(windows.min(u32::from(DEPLOY_WINDOWS)) as u8).min(DEPLOY_WINDOWS);
     }
 
     /// A deployment: the level and the hours weigh a tenth and are relearnt.

@@ -15,11 +15,11 @@
 //!
 //! The mixture is deliberately not trained: weights follow the likelihood, all constants are fixed and were measured once.
 
-use super::at::{At, DAY, FADED, HOUR, geometric, power};
+use super::at::{At, DAY, Fade, HOUR, geometric};
 use super::gate::{VOLUME_DOWN, VOLUME_UP};
 use super::grain::{Cell, Grain, update, zeros};
-use super::tail::{Negative, count_z2_most, surprise_most, surprise_of, upper_tail};
-use super::{HORIZONS_LONG, Seen};
+use super::tail::{Negative, count_z2_most, ln_p0, surprise_most, surprise_of, upper_tail};
+use super::{HORIZONS_LONG, HorizonOf, Seen};
 
 const WEEK_FADE: f64 = 0.8;
 const DAY_FADE: f64 = 0.95;
@@ -32,6 +32,22 @@ const EWMA_LONG: u32 = 255;
 /// Half-life of 3 hours, and 4 days.
 const GAIN_FADE: f64 = 0.981;
 const GAIN_LONG_FADE: f64 = 0.9994;
+/// The same where windows without calls are passed at once: of these, and of the likelihoods and dispersions.
+static ALL: Fade = Fade::new(ALL_FADE);
+static EWMA: Fade = Fade::new(EWMA_FADE);
+static GAIN: Fade = Fade::new(GAIN_FADE);
+static GAIN_LONG: Fade = Fade::new(GAIN_LONG_FADE);
+static LIKELIHOOD: Fade = Fade::new(LIKELIHOOD_FADE);
+static PHI: Fade = Fade::new(PHI_FADE);
+static PHI_LONG: Fade = Fade::new(0.9998);
+const LIKELIHOOD_FADE: f64 = 0.99;
+const PHI_FADE: f64 = 0.9995;
+/// Windows that are worth passing at once.
+const PASSED_LEAST: u32 = 4;
+/// Calls of a window up to which whatever is expected differs so little that windows may be passed at once.
+const EVEN: f64 = 0.5;
+/// Windows of each longer horizon that are learnt as one.
+const STRIDES: [u32; 3] = [1, 3, 4];
 /// The dispersions of the experts before their first window.
 const PHI_FIRST: [f64; 4] = [0.3, 0.5, 0.5, 0.5];
 /// Each expert keeps this much of the mixture, so that none is ever out of it.
@@ -95,6 +111,17 @@ struct Expected {
     shifted: bool,
 }
 
+/// What the slots of some windows are used to, by day and by hour.
+#[derive(Default)]
+struct Slots {
+    mean: [f64; 2],
+    /// Sums of what dispersions learn of windows without calls.
+    excess: [f64; 2],
+    weight: [f64; 2],
+    /// The most of any slot.
+    most: f64,
+}
+
 /// The value of a window.
 struct Value {
     x: f64,
@@ -156,77 +183,136 @@ impl<G: Grain> Volume<G> {
         (ups, downs)
     }
 
-    /// Whether no window of an hour without calls can pass a gate; `at` is the first.
-    pub(super) fn quiet(&self, at: &At) -> bool {
-        let expected = self.expect(at, false);
-        let rate = expected.experts.iter().fold(expected.season * expected.gain_long, |most, m| most.max(*m));
-        let most = self.horizons.iter().fold(self.m6_long.get(), |most, horizon| most.max(horizon.m.get()));
-        let surge = self.horizons.iter().any(|horizon| horizon.y.get() >= VOLUME_UP.digest.amount);
-        !surge && most + f64::from(HOUR) * rate < VOLUME_DOWN.digest.amount
+    /// Passes at once all but the last of some windows of one hour, all without calls, if no gate can hold there: learns them
+    /// at the expectation of their middle, and gives how many they were; 0 if all are to be stepped. The last is left,
+    /// because there a silence is deepest. `forced`: what can be told is not asked.
+    pub(super) fn pass(&mut self, at: &At, windows: u32, forced: bool) -> u32 {
+        if windows < PASSED_LEAST {
+            return 0;
+        }
+        let windows = windows - 1;
+        let season = self.season(at, false).0;
+        let slots = self.slots(at, windows, season);
+        let is_quiet = || slots.most <= EVEN && self.is_quiet(at, windows, season);
+        if !forced && !is_quiet() {
+            return 0;
+        }
+        self.fade(at, windows, &slots);
+        windows
     }
 
-    /// Learns all but the last of an hour's windows as windows without calls, at the expectation of the middle one; `at`
-    /// is the first. What an hour or a slot of the day keeps is the same as by steps.
-    pub(super) fn fade(&mut self, at: &At) {
-        let middle = at.later(HOUR / 2);
-        let (own, _) = hours_of_day(at);
-        update(&mut self.hour_of_week[at.hour_of_week], |v| v * WEEK_FADE);
-        update(&mut self.hour_of_day[own], |v| v * DAY_FADE);
-        let season = self.season(at, false).0;
-        self.fade_sums(HOUR / 2, season);
-        let expected = self.expect(&middle, false);
-        self.fade_experts(&expected);
-        for j in 0..HORIZONS_LONG.len() {
-            self.fade_horizon(j, &expected);
+    /// Whether no gate can hold in windows without calls, of which `at` is the first.
+    fn is_quiet(&self, at: &At, windows: u32, season: f64) -> bool {
+        let (gain, gain_long, ewma) = self.paces(at, season);
+        let (up, down) = (&VOLUME_UP.digest, &VOLUME_DOWN.digest);
+        let rate_long = season * gain.max(gain_long);
+        // One window lacks less than any gate asks for.
+        rate_long.max(ewma) <= EVEN
+            && self.horizons.iter().zip(&HORIZONS_LONG).all(|(horizon, of)| {
+                let (y, m) = (horizon.y.get(), horizon.m.get());
+                // What came fades; what was expected fades as much and grows by this, up to how the pace moves within an
+                // hour. A lack that begins in between goes on, so the window that is stepped has it.
+                let grown = rate_long * of.over.sum(windows);
+                let surges = y - m >= up.amount && y >= up.factor * m;
+                let lacks = (m - y).max(0.) + grown >= down.amount && y <= down.factor * (m + grown / of.over.kept(windows));
+                !surges && !lacks
+            })
+    }
+
+    /// What the slots of some windows of one hour, of which `at` is the first, are used to.
+    fn slots(&self, at: &At, windows: u32, season: f64) -> Slots {
+        let scales = [geometric(SLOT_OF_DAY_FADE, at.age / DAY), geometric(SLOT_OF_HOUR_FADE, at.age / HOUR)].map(|n| 1. / (n + 0.3));
+        let (mut slots, n) = (Slots::default(), windows as usize);
+        for (day, hour) in self.slot_of_day[at.slot_of_day..].iter().zip(&self.slot_of_hour[at.slot_of_hour..]).take(n) {
+            for (i, cell) in [day.get(), hour.get()].into_iter().enumerate() {
+                let m = (cell + 0.3 * season) * scales[i];
+                let weight = 1. / ((m + 1.) * (m + 1.));
+                slots.mean[i] += m / f64::from(windows);
+                slots.excess[i] += (m * m - m) * weight;
+                slots.weight[i] += m * m * weight;
+                slots.most = slots.most.max(m);
+            }
         }
-        self.fade_sums(FADED - HOUR / 2, expected.season);
-        let slots = at.slot_of_day..at.slot_of_day + FADED as usize;
-        self.slot_of_day[slots].iter_mut().for_each(|v| update(v, |v| v * SLOT_OF_DAY_FADE));
-        self.slot_of_hour[..FADED as usize].iter_mut().for_each(|v| update(v, |v| v * SLOT_OF_HOUR_FADE));
-        self.histogram.add(0, FADED);
+        slots
+    }
+
+    /// Learns windows without calls, of which `at` is the first. What an hour or a slot of the day keeps is the same as by
+    /// steps.
+    fn fade(&mut self, at: &At, windows: u32, slots: &Slots) {
+        let (own, _) = hours_of_day(at);
+        if at.slot_of_hour == 0 {
+            update(&mut self.hour_of_week[at.hour_of_week], |v| v * WEEK_FADE);
+            update(&mut self.hour_of_day[own], |v| v * DAY_FADE);
+        }
+        let middle = at.later(windows / 2);
+        let season = self.season(&middle, false).0;
+        self.fade_sums(windows / 2, season);
+        let (gain, gain_long, ewma) = self.paces(&middle, season);
+        self.fade_experts(windows, [season * gain, ewma], slots, at.age == 0);
+        let long = season * gain_long;
+        for j in 0..HORIZONS_LONG.len() {
+            self.fade_horizon(j, windows, if j == 0 { season * gain } else { long }, long);
+        }
+        self.fade_sums(windows - windows / 2, season);
+        let n = windows as usize;
+        self.slot_of_day[at.slot_of_day..].iter_mut().take(n).for_each(|v| update(v, |v| v * SLOT_OF_DAY_FADE));
+        self.slot_of_hour[at.slot_of_hour..].iter_mut().take(n).for_each(|v| update(v, |v| v * SLOT_OF_HOUR_FADE));
+        self.histogram.add(0, windows);
     }
 
     /// The sums that fade every window, over windows without calls.
     fn fade_sums(&mut self, windows: u32, season: f64) {
-        update(&mut self.all, |v| v * power(ALL_FADE, windows));
-        update(&mut self.all_n, |v| v * power(ALL_FADE, windows) + geometric(ALL_FADE, windows));
-        for (gain, fade) in [(&mut self.gain, GAIN_FADE), (&mut self.gain_long, GAIN_LONG_FADE)] {
-            update(&mut gain.calls, |v| v * power(fade, windows));
-            update(&mut gain.season, |v| v * power(fade, windows) + season * geometric(fade, windows));
+        update(&mut self.all, |v| v * ALL.kept(windows));
+        update(&mut self.all_n, |v| v * ALL.kept(windows) + ALL.sum(windows));
+        for (gain, fade) in [(&mut self.gain, &GAIN), (&mut self.gain_long, &GAIN_LONG)] {
+            update(&mut gain.calls, |v| v * fade.kept(windows));
+            update(&mut gain.season, |v| v * fade.kept(windows) + season * fade.sum(windows));
         }
-        update(&mut self.ewma, |v| v * power(EWMA_FADE, windows));
+        update(&mut self.ewma, |v| v * EWMA.kept(windows));
     }
 
-    fn fade_experts(&mut self, expected: &Expected) {
-        let sum = geometric(0.99, FADED);
-        let mut likelihood = self.likelihood.map(|v| v.get() * power(0.99, FADED));
+    /// The first two experts at their means in the middle, the slots' each for itself.
+    fn fade_experts(&mut self, windows: u32, paces: [f64; 2], slots: &Slots, first: bool) {
+        let sum = LIKELIHOOD.sum(windows);
+        // What of each window is left at the end, on average.
+        let share = PHI.sum(windows) / f64::from(windows);
+        let mut likelihood = self.likelihood.map(|v| v.get() * LIKELIHOOD.kept(windows));
         likelihood[EXPERTS] += sum * libm::log(self.histogram.density(0)).max(-12.);
         for (i, likelihood) in likelihood.iter_mut().take(EXPERTS).enumerate() {
-            let (m, sum_phi) = (expected.experts[i], geometric(0.9995, FADED));
-            *likelihood += sum * Negative::new(m, expected.phi[i]).ln_p0().max(-12.);
-            let norm = (m + 1.) * (m + 1.);
-            update(&mut self.phi_sum[i], |v| v * power(0.9995, FADED) + sum_phi * ((m * m - m) / norm).min(25.));
-            update(&mut self.phi_weight[i], |v| v * power(0.9995, FADED) + sum_phi * m * m / norm);
+            let (m, excess, weight) = if i < 2 {
+                let (m, weight) = (paces[i], f64::from(windows) / ((paces[i] + 1.) * (paces[i] + 1.)));
+                (m, (m * m - m) * weight, m * m * weight)
+            } else {
+                (slots.mean[i - 2], slots.excess[i - 2], slots.weight[i - 2])
+            };
+            *likelihood += sum * ln_p0(m, if first { PHI_FIRST[i] } else { self.phi(i) }).max(-12.);
+            update(&mut self.phi_sum[i], |v| v * PHI.kept(windows) + excess * share);
+            update(&mut self.phi_weight[i], |v| v * PHI.kept(windows) + weight * share);
         }
         self.keep_likelihood(likelihood);
     }
 
-    fn fade_horizon(&mut self, j: usize, expected: &Expected) {
-        let fade = HORIZONS_LONG[j].fade;
-        let (kept, sum) = (power(fade, FADED), geometric(fade, FADED));
-        let long = expected.season * expected.gain_long;
-        let rate = if j == 0 { expected.experts[0] } else { long };
-        let horizon = &mut self.horizons[j];
-        let middle = horizon.y.get() * power(fade, HOUR / 2);
-        update(&mut horizon.y, |y| y * kept);
-        for m in [&mut horizon.m, &mut horizon.most, &mut horizon.least] {
+    /// In strides over which a horizon changes little, each learnt at its middle.
+    fn fade_horizon(&mut self, j: usize, windows: u32, rate: f64, long: f64) {
+        let HorizonOf { fade, over } = &HORIZONS_LONG[j];
+        let mut left = windows;
+        while left > 0 {
+            let stride = left.min(STRIDES[j]);
+            let horizon = &mut self.horizons[j];
+            let at = |n: u32| (horizon.y.get() * over.kept(n), horizon.m.get() * over.kept(n) + rate * over.sum(n));
+            let (middle, end) = (at(stride.div_ceil(2)), at(stride));
+            (horizon.y, horizon.m) = (G::Single::of(end.0), G::Single::of(end.1));
+            self.histograms_long[j].add(bin(8. * middle.0 * (1. - fade)), stride);
+            self.learn_horizon(j, middle, stride);
+            left -= stride;
+        }
+        let (kept, sum, horizon) = (over.kept(windows), over.sum(windows), &mut self.horizons[j]);
+        for m in [&mut horizon.most, &mut horizon.least] {
             update(m, |m| m * kept + rate * sum);
         }
         if j == 0 {
             update(&mut self.m6_long, |m| m * kept + long * sum);
         }
-        self.histograms_long[j].add(bin(8. * middle * (1. - fade)), FADED);
-        self.learn_horizon(j, FADED);
     }
 
     /// Mean calls of one window of the hour of the week, shrunk to the hour of the day and that to the overall mean.
@@ -249,18 +335,25 @@ impl<G: Grain> Volume<G> {
 
     fn expect(&self, at: &At, shifted: bool) -> Expected {
         let (season, most, least) = self.season(at, shifted);
-        let gain = (self.gain.calls.get() + 2.) / (self.gain.season.get() + 2.);
-        let gain_long = (self.gain_long.calls.get() + 10.) / (self.gain_long.season.get() + 10.);
+        let (gain, gain_long, ewma) = self.paces(at, season);
         let slot_of_day_n = geometric(SLOT_OF_DAY_FADE, at.age / DAY);
         let slot_of_hour_n = geometric(SLOT_OF_HOUR_FADE, at.age / HOUR);
         let experts = [
             season * gain,
-            (self.ewma.get() + 0.2 * season) / (geometric(EWMA_FADE, at.age.min(EWMA_LONG)) + 0.2),
+            ewma,
             (self.slot_of_day[at.slot_of_day].get() + 0.3 * season) / (slot_of_day_n + 0.3),
             (self.slot_of_hour[at.slot_of_hour].get() + 0.3 * season) / (slot_of_hour_n + 0.3),
         ];
         let phi = if at.age == 0 { PHI_FIRST } else { std::array::from_fn(|i| self.phi(i)) };
         Expected { season, most, least, gain, gain_long, experts, phi, shifted }
+    }
+
+    /// The gain of hours and of days, and the mean of the last half hour.
+    fn paces(&self, at: &At, season: f64) -> (f64, f64, f64) {
+        let gain = (self.gain.calls.get() + 2.) / (self.gain.season.get() + 2.);
+        let gain_long = (self.gain_long.calls.get() + 10.) / (self.gain_long.season.get() + 10.);
+        let ewma = (self.ewma.get() + 0.2 * season) / (geometric(EWMA_FADE, at.age.min(EWMA_LONG)) + 0.2);
+        (gain, gain_long, ewma)
     }
 
     fn phi(&self, i: usize) -> f64 {
@@ -357,7 +450,8 @@ impl<G: Grain> Volume<G> {
         let x = value.x;
         self.learn_experts(value, &expected.experts, experts);
         for j in 0..HORIZONS_LONG.len() {
-            self.learn_horizon(j, 1);
+            let horizon = &self.horizons[j];
+            self.learn_horizon(j, (horizon.y.get(), horizon.m.get()), 1);
         }
         let sd = |i: usize| (expected.experts[i] + self.phi(i) * expected.experts[i] * expected.experts[i]).sqrt();
         let usual = expected.experts.iter().copied().fold(2., f64::max);
@@ -380,14 +474,14 @@ impl<G: Grain> Volume<G> {
 
     /// Likelihoods and dispersions.
     fn learn_experts(&mut self, value: &Value, means: &[f64; EXPERTS], experts: &[Negative; EXPERTS]) {
-        let mut likelihood = self.likelihood.map(|v| 0.99 * v.get());
+        let mut likelihood = self.likelihood.map(|v| LIKELIHOOD_FADE * v.get());
         likelihood[EXPERTS] += libm::log(self.histogram.density(value.bin)).max(-12.);
         for i in 0..EXPERTS {
             let (m, e) = (means[i], value.x - means[i]);
             likelihood[i] += experts[i].ln_density(value.x, value.ln_x).max(-12.);
             let weight = 1. / ((m + 1.) * (m + 1.));
-            update(&mut self.phi_sum[i], |v| v * 0.9995 + ((e * e - m) * weight).min(25.));
-            update(&mut self.phi_weight[i], |v| v * 0.9995 + m * m * weight);
+            update(&mut self.phi_sum[i], |v| v * PHI_FADE + ((e * e - m) * weight).min(25.));
+            update(&mut self.phi_weight[i], |v| v * PHI_FADE + m * m * weight);
         }
         self.keep_likelihood(likelihood);
     }
@@ -398,14 +492,14 @@ impl<G: Grain> Volume<G> {
         self.likelihood = likelihood.map(|v| G::Single::of((v - top).max(-20.)));
     }
 
-    /// The dispersion of a longer horizon, from so many windows like this.
-    fn learn_horizon(&mut self, j: usize, windows: u32) {
+    /// The dispersion of a longer horizon, from so many windows with these sums.
+    fn learn_horizon(&mut self, j: usize, (y, m): (f64, f64), windows: u32) {
         let (c, horizon) = (1. + HORIZONS_LONG[j].fade, &mut self.horizons[j]);
-        let (y, m) = (c * horizon.y.get(), c * horizon.m.get());
+        let (y, m) = (c * y, c * m);
         if m <= 0.5 {
             return;
         }
-        let (weight, kept) = (m / (m + 5.) * geometric(0.9998, windows), power(0.9998, windows));
+        let (weight, kept) = (m / (m + 5.) * PHI_LONG.sum(windows), PHI_LONG.kept(windows));
         let excess = (((y - m) * (y - m) - m) / (m * m)).clamp(-1., 4.);
         update(&mut horizon.phi_weight, |v| v * kept + weight);
         let least = 0.0005 * horizon.phi_weight.get();
