@@ -193,15 +193,30 @@ fn changed_function(e: &Value) -> Option<String> {
 
 fn equals(set: &str, coverage: &Value, truth: &Truth, files: usize, not_logs: usize) {
     let keys: Vec<&str> = coverage.as_object().unwrap().keys().map(String::as_str).collect();
-    let mut wanted = ["files", "not_logs", "records", "observations", "duplicates", "rejects", "functions", "principals", "from", "to"];
+    let mut wanted = [
+        "files",
+        "not_logs",
+        "records",
+        "observations",
+        "duplicates",
+        "rejects",
+        "rejects_by_code",
+        "functions",
+        "principals",
+        "from",
+        "to",
+        "baseline_overlaps_to",
+    ];
     wanted.sort_unstable();
     assert_eq!(keys, wanted, "{set}");
     let counted = json!({
         "files": files, "not_logs": not_logs, "records": truth.records, "rejects": truth.rejects, "duplicates": truth.duplicates,
         "functions": truth.functions.len(), "principals": truth.principals.len(), "from": truth.from, "to": truth.to,
-        "observations": coverage["observations"],
+        "observations": coverage["observations"], "rejects_by_code": coverage["rejects_by_code"], "baseline_overlaps_to": null,
     });
     assert_eq!(*coverage, counted, "{set}\nfunctions {:?}\nprincipals {:#?}", truth.functions, truth.principals);
+    let by_code = coverage["rejects_by_code"].as_object().unwrap();
+    assert_eq!(by_code.values().map(|n| n.as_u64().unwrap()).sum::<u64>(), truth.rejects, "{set}");
     // Each record says at least one thing, once.
     assert!(coverage["observations"].as_u64().unwrap() >= truth.records - truth.duplicates, "{set}");
     println!("{set}: {coverage}");

@@ -390,6 +390,11 @@ impl Baseline {
             }
             self.calls = source;
         }
+        self.calls_in(facts)
+    }
+
+    /// The calls of a window by the source that they are counted by.
+    pub fn calls_in(&self, facts: &Facts) -> f64 {
         match self.calls {
             Calls::Flows => facts.flow_calls() as f64,
             Calls::Runs => facts.runs as f64,
