@@ -116,7 +116,7 @@ fn actor(e: &Value, roles: &BTreeSet<(String, String)>) -> Who {
     let session = last(u("arn"));
     let assumed = u("type") == "AssumedRole" || u("arn").contains(":assumed-role/");
     let own = u("sessionContext/sessionIssuer/arn").contains(":role/aws-service-role/");
-    let poller = session.starts_with("awslambda_") && session.len() > 27;
+    let poller = session.starts_with("awslambda_") && session.len() > 27 && roles.iter().any(|(r, _)| *r == role(e));
     if !u("invokedBy").is_empty() || u("type") == "AWSService" || address.ends_with(".amazonaws.com") || own || poller {
         return Who::Service;
     }
@@ -126,7 +126,7 @@ fn actor(e: &Value, roles: &BTreeSet<(String, String)>) -> Who {
     }
     if assumed && !role(e).is_empty() {
         let role = role(e);
-        let mut of_role = roles.iter().filter(|(r, _)| *r == role).map(|(_, f)| f.clone());
+        let mut of_role = roles.iter().filter(|(r, f)| *r == role && !f.starts_with("awslambda_")).map(|(_, f)| f.clone());
         let functions: Vec<String> = of_role.by_ref().collect();
         if functions.iter().any(|f| f == session) {
             return Who::Function(session.to_owned());
@@ -147,12 +147,12 @@ fn actor(e: &Value, roles: &BTreeSet<(String, String)>) -> Who {
     })
 }
 
-/// Role and function, where Lambda takes a role for a function.
+/// Role and session, where Lambda takes a role for a function or a poller.
 fn roles_of_functions(events: &[Value]) -> BTreeSet<(String, String)> {
     let by_lambda = |e: &&Value| text(e, "/eventName") == "AssumeRole" && text(e, "/userIdentity/invokedBy") == "lambda.amazonaws.com";
     let bound = events.iter().filter(by_lambda).filter(|e| text(e, "/errorCode").is_empty());
     let pair = |e: &Value| (text(e, "/requestParameters/roleArn").to_owned(), text(e, "/requestParameters/roleSessionName").to_owned());
-    bound.map(pair).filter(|(_, session)| !session.is_empty() && !session.starts_with("awslambda_")).collect()
+    bound.map(pair).filter(|(_, session)| !session.is_empty()).collect()
 }
 
 fn function_name(arn: &str) -> &str {

@@ -109,10 +109,7 @@ impl<'s, S: Store> Evaluator<'s, S> {
                 judged.open.push(incident);
             }
         }
-        let directory = match store.load(&keys::directory()).await? {
-            None => Directory::default(),
-            Some(Item { bytes, .. }) => minicbor::decode(&bytes).map_err(|_| StoreError::Corrupt { key: keys::directory() })?,
-        };
+        let directory = directory(store).await?;
         let (changed, sights, done) = (untold(store).await?, Vec::new(), Vec::new());
         Ok(Evaluator {
             store,
@@ -331,6 +328,14 @@ fn look_ahead(id: &str, judged: &mut Judged, judging: &Judging<'_>) {
     }
     let opened = join(&mut judged.open, id, judging.config, said);
     judged.note(&opened);
+}
+
+/// Who is who, as it was learnt.
+pub async fn directory<S: Store>(store: &S) -> Result<Directory, StoreError> {
+    match store.load(&keys::directory()).await? {
+        None => Ok(Directory::default()),
+        Some(Item { bytes, .. }) => minicbor::decode(&bytes).map_err(|_| StoreError::Corrupt { key: keys::directory() }),
+    }
 }
 
 /// Incidents that a process committed and did not come to tell, because it was killed.

@@ -18,7 +18,7 @@ use outflow_core::incident::Incident;
 use outflow_core::observe::{Actor, Class, What};
 use outflow_core::time::{Timestamp, WINDOWS_PER_DAY, WindowId};
 
-use crate::evaluate::{Evaluator, list};
+use crate::evaluate::{Evaluator, directory, list};
 use crate::ingest::{Intake, Tally, commit};
 use crate::keys;
 use crate::source;
@@ -167,7 +167,7 @@ const FORMAT: u8 = 1;
 /// Replays logs over a store.
 pub async fn replay(replay: &Replay, store: &Embedded, progress: &mut dyn Progress) -> Result<Report, ReplayError> {
     let (key, fresh) = open(replay, store).await?;
-    let mut reading = Reading::new(key, Evaluator::load(store, &replay.config).await?.directory);
+    let mut reading = Reading::new(key, directory(store).await?);
     let (baseline, failed_baseline) = source::files(&replay.baseline);
     let (logs, failed) = source::files(&replay.logs);
     reading.unreadable(failed_baseline.into_iter().chain(failed));
