@@ -1,7 +1,7 @@
 //! What a replay says, as text, JSON or OCSF.
 //!
-//! Text is for a person: incidents first, then what was rare, then what was read and what was missing, then rejects; 80
-//! columns. The other formats put incidents alone on standard output. Paths and names may be hostile: all pass `clean`.
+//! Text is for a person: incidents first, then what was rare, then what was read and what was missing, then rejects; as
+//! many columns as the shell's COLUMNS says, else 80. The other formats put incidents alone on standard output. Paths and names may be hostile: all pass `clean`.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -15,8 +15,12 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::replay::Format;
 
-/// Columns of text.
+/// Columns of text, where the shell names none; and within which those that it names are followed.
 const WIDTH: usize = 80;
+const WIDTH_LEAST: usize = 40;
+const WIDTH_MOST: usize = 120;
+/// Columns of a label.
+const LABEL: usize = 9;
 /// Rare lines, rejects and foreign files that text spells out.
 const RARE_MAX: usize = 20;
 const LISTED_MAX: usize = 10;
@@ -49,13 +53,13 @@ fn told(said: &Report, least: Severity) -> impl Iterator<Item = &Incident> {
 
 /// Coverage and rejects for a person who reads standard output by machine.
 pub(crate) fn coverage_to_stderr(said: &Report) {
-    let mut err = anstream::AutoStream::auto(io::stderr().lock());
+    let mut page = Page { out: anstream::AutoStream::auto(io::stderr().lock()), width: width() };
     // Standard error may be closed; then nobody reads it.
-    let _ = read(&mut err, said).and_then(|()| unread(&mut err, said));
+    let _ = read(&mut page, said).and_then(|()| unread(&mut page, said));
 }
 
 fn text(out: &mut impl Write, said: &Report, least: Severity) -> io::Result<()> {
-    let style = Style { colour: true, width: WIDTH };
+    let style = Style { colour: true, width: width() };
     let all = said.incidents.iter().chain(&said.ranked);
     let (loud, rare): (Vec<&Incident>, Vec<&Incident>) = all.partition(|i| i.severity() >= least.max(Severity::Medium));
     for incident in &loud {
@@ -69,13 +73,20 @@ fn text(out: &mut impl Write, said: &Report, least: Severity) -> io::Result<()> 
         writeln!(out, "{head}")?;
         rare.iter().take(RARE_MAX).try_for_each(|i| write!(out, "{}", alert::text::rare(i, &style)))?;
         if rare.len() > RARE_MAX {
-            writeln!(out, "  and {} more; --format json --min-severity low has all", rare.len() - RARE_MAX)?;
+            writeln!(out, "  and {} more like these; --format json --min-severity low has all", rare.len() - RARE_MAX)?;
         }
         writeln!(out)?;
     }
-    read(out, said)?;
-    unread(out, said)?;
-    out.flush()
+    let mut page = Page { out, width: style.width };
+    read(&mut page, said)?;
+    unread(&mut page, said)?;
+    page.out.flush()
+}
+
+/// The columns that the shell names, within what lines can be laid out for; else those of an ordinary terminal.
+fn width() -> usize {
+    let named = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse::<usize>().ok());
+    named.unwrap_or(WIDTH).clamp(WIDTH_LEAST, WIDTH_MOST)
 }
 
 fn nothing(said: &Report, least: Severity, below: &[&Incident]) -> String {
@@ -89,50 +100,53 @@ fn nothing(said: &Report, least: Severity, below: &[&Incident]) -> String {
 }
 
 /// What was read, since when what is judged, and what was missing.
-fn read(out: &mut impl Write, said: &Report) -> io::Result<()> {
+fn read(page: &mut Page<impl Write>, said: &Report) -> io::Result<()> {
     let Coverage { tally, files, functions, principals, duplicates, .. } = &said.coverage;
-    writeln!(out, "Read     {}, {}", count(*files, "file"), count(tally.records, "record"))?;
+    page.put("Read", &format!("{}, {}", count(*files, "file"), count(tally.records, "record")))?;
     if let (Some(from), Some(to)) = (tally.from, tally.to) {
-        writeln!(out, "         {} to {}", from.to_rfc3339(), to.to_rfc3339())?;
+        page.put("", &format!("{} to {}", from.to_rfc3339(), to.to_rfc3339()))?;
     }
     if *duplicates > 0 {
-        writeln!(out, "         {} of the records came more than once and count once", number(*duplicates))?;
+        page.put("", &format!("{} of the records came more than once and count once", number(*duplicates)))?;
     }
-    writeln!(out, "Seen     {}, {}", count(*functions, "function"), count(*principals, "other principal"))?;
+    page.put("Seen", &format!("{}, {}", count(*functions, "function"), count(*principals, "other principal")))?;
     if said.coverage.background > 0 {
         let calls = count(said.coverage.background, "call");
-        writeln!(out, "         {calls} of AWS services for themselves: background")?;
+        page.put("", &format!("{calls} of AWS services for themselves: background"))?;
     }
     for name in said.coverage.assumed.iter().take(LISTED_MAX) {
-        writeln!(out, "         {}\n           is named by its path (assumed; --function sets it)", fit(name))?;
+        page.name("", name)?;
+        page.note("is named by its path (assumed; --function sets it)")?;
     }
-    judged(out, said)?;
-    for missing in missing(said) {
-        writeln!(out, "Missing  {missing}")?;
-    }
-    Ok(())
+    judged(page, said)?;
+    missing(said).iter().try_for_each(|missing| page.put("Missing", missing))
 }
 
 /// From when new flows and rates could be told.
-fn judged(out: &mut impl Write, said: &Report) -> io::Result<()> {
+fn judged(page: &mut Page<impl Write>, said: &Report) -> io::Result<()> {
     if said.short {
         return Ok(());
     }
     for span in said.accounts.iter().take(LISTED_MAX) {
         let account =
             if span.account.is_empty() { "logs without account".to_owned() } else { format!("account {}", clean(&span.account, 20)) };
-        let days = |days: i64| days * 86_400_000;
+        let after = |at: Timestamp, days: i64| at.plus_ms(days * 86_400_000);
         let when = |at: Timestamp| if at > span.last { "not yet".to_owned() } else { format!("from {}", &at.to_rfc3339()[..10]) };
-        let from = |first: i64| when(span.first.plus_ms(days(first)));
-        writeln!(out, "Judged   {account}: new flows {}, rates {}", from(FLOWS_FROM_DAYS), from(RATES_FROM_DAYS))?;
-        for (service, first) in span.late_data.iter().take(LISTED_MAX) {
+        let from = |days: i64| when(after(span.first, days));
+        page.put("Judged", &format!("{account}: new flows {}, rates {}", from(FLOWS_FROM_DAYS), from(RATES_FROM_DAYS)))?;
+        // What begins in the account's own first days is hardly later than the rest.
+        let late = span.late_data.iter().filter(|(_, first)| *first >= after(span.first, FLOWS_FROM_DAYS));
+        for (service, first) in late.take(LISTED_MAX) {
             let (service, day) = (clean(service, 20), &first.to_rfc3339()[..10]);
-            let from = when(first.plus_ms(days(FLOWS_FROM_DAYS)));
-            writeln!(out, "         data events of {service} begin {day}: their new flows {from}")?;
+            page.put("", &format!("data events of {service} begin {day}: their new flows {}", when(after(*first, FLOWS_FROM_DAYS))))?;
         }
         for (from, to) in span.gaps.iter().take(LISTED_MAX) {
-            writeln!(out, "         no record at all {} to {}: not judged", &from.to_rfc3339()[..16], &to.to_rfc3339()[..16])?;
+            page.put("", &format!("no record at all {} to {}: not judged", &from.to_rfc3339()[..16], &to.to_rfc3339()[..16]))?;
         }
+    }
+    if let (Some(to), Some(from)) = (said.coverage.baseline_overlaps_to, said.judged_from) {
+        let (to, from) = (&to.to_rfc3339()[..16], &from.to_rfc3339()[..16]);
+        page.put("", &format!("the baseline overlaps the logs: it goes on to {to}, and from {from} on it is judged, too"))?;
     }
     Ok(())
 }
@@ -169,56 +183,90 @@ fn missing(said: &Report) -> Vec<String> {
 }
 
 /// Rejects, files that are no logs, files that could not be opened.
-fn unread(out: &mut impl Write, said: &Report) -> io::Result<()> {
-    let path = |p: &Path| fit(&p.display().to_string());
-    if said.coverage.rejects > 0 {
-        let listed = (LISTED_MAX as u64).min(said.coverage.rejects);
-        let of = if listed < said.coverage.rejects { format!(", the first {listed} of them") } else { String::new() };
-        writeln!(out, "Rejects  {}{of}", count(said.coverage.rejects, "record"))?;
+fn unread(page: &mut Page<impl Write>, said: &Report) -> io::Result<()> {
+    let listed = |all: u64| {
+        let listed = (LISTED_MAX as u64).min(all);
+        if listed < all { format!(", the first {listed} of them") } else { String::new() }
+    };
+    let coverage = &said.coverage;
+    if coverage.rejects > 0 {
+        let codes: Vec<String> = coverage.rejects_by_code.iter().map(|(code, n)| format!("{code} ×{}", number(*n))).collect();
+        page.put("Rejects", &format!("{}: {}{}", count(coverage.rejects, "record"), codes.join(", "), listed(coverage.rejects)))?;
         for r in said.rejects.iter().take(LISTED_MAX) {
-            let reason = format!("{} [{}]", r.reject.reason, r.reject.reason.code());
-            writeln!(out, "         {} at byte {}\n           {}", path(&r.path), r.reject.offset, wrap(&reason))?;
+            page.path("", &r.path, &format!(" at byte {}", r.reject.offset))?;
+            page.note(&format!("{} [{}]", r.reject.reason, r.reject.reason.code()))?;
             if let Some(object) = &r.reject.object {
-                writeln!(out, "           {}", clean(object, OBJECT_NAME_MAX))?;
+                page.note(&clean(object, OBJECT_NAME_MAX))?;
             }
         }
     }
     for (file, error) in said.unreadable.iter().take(LISTED_MAX) {
-        writeln!(out, "Unread   {}\n           {}", path(file), wrap(&clean(error, 200)))?;
+        page.path("Unread", file, "")?;
+        page.note(&clean(error, 200))?;
     }
-    if said.coverage.not_logs > 0 {
-        let listed = (LISTED_MAX as u64).min(said.coverage.not_logs);
-        let of = if listed < said.coverage.not_logs { format!(", the first {listed} of them") } else { String::new() };
-        writeln!(out, "Not logs {}{of}", count(said.coverage.not_logs, "file"))?;
+    if coverage.not_logs > 0 {
+        page.put("Not logs", &format!("{}{}", count(coverage.not_logs, "file"), listed(coverage.not_logs)))?;
         for (file, note) in said.not_logs.iter().take(LISTED_MAX) {
-            writeln!(out, "         {}{}", path(file), note.map_or(String::new(), |n| format!("\n           {}", wrap(n))))?;
+            page.path("", file, "")?;
+            note.iter().try_for_each(|note| page.note(note))?;
         }
     }
     Ok(())
 }
 
-/// A path or name, cleaned and cut to its columns: some characters take two.
-fn fit(name: &str) -> String {
-    let cleaned = clean(name, NAME_MAX);
-    let chars = (1..=NAME_MAX).rev().find(|&chars| clean(name, chars).width() <= NAME_MAX).unwrap_or(1);
-    if cleaned.width() <= NAME_MAX { cleaned.into_owned() } else { clean(name, chars).into_owned() }
+/// Where a person reads, with so many columns.
+struct Page<W> {
+    out: W,
+    width: usize,
 }
 
-/// Breaks a sentence at 66 columns, for lines that are indented by eleven.
-fn wrap(sentence: &str) -> String {
-    let (mut out, mut column) = (String::new(), 0);
-    for word in sentence.split(' ') {
-        if column > 0 && column + 1 + word.width() > WIDTH - 14 {
-            out.push_str("\n           ");
-            column = 0;
-        } else if column > 0 {
-            out.push(' ');
-            column += 1;
+impl<W: Write> Page<W> {
+    /// A fact behind its label.
+    fn put(&mut self, label: &str, fact: &str) -> io::Result<()> {
+        for (i, line) in broken(fact, self.width - LABEL).iter().enumerate() {
+            let (label, indent) = if i == 0 { (label, LABEL) } else { ("", LABEL + 2) };
+            writeln!(self.out, "{label:<indent$}{line}")?;
         }
-        out.push_str(word);
-        column += word.width();
+        Ok(())
     }
-    out
+
+    /// What belongs to the line above.
+    fn note(&mut self, note: &str) -> io::Result<()> {
+        let indent = LABEL + 2;
+        broken(note, self.width - indent).iter().try_for_each(|line| writeln!(self.out, "{:indent$}{line}", ""))
+    }
+
+    fn name(&mut self, label: &str, name: &str) -> io::Result<()> {
+        writeln!(self.out, "{label:<LABEL$}{}", fit(name, self.width - LABEL))
+    }
+
+    fn path(&mut self, label: &str, path: &Path, behind: &str) -> io::Result<()> {
+        let room = (self.width - LABEL).saturating_sub(behind.len());
+        writeln!(self.out, "{label:<LABEL$}{}{behind}", fit(&path.display().to_string(), room.min(NAME_MAX)))
+    }
+}
+
+/// A path or name, cleaned and cut to its columns: some characters take two.
+fn fit(name: &str, columns: usize) -> String {
+    let cleaned = clean(name, columns);
+    let chars = (1..=columns).rev().find(|&chars| clean(name, chars).width() <= columns).unwrap_or(1);
+    if cleaned.width() <= columns { cleaned.into_owned() } else { clean(name, chars).into_owned() }
+}
+
+/// Breaks a sentence at spaces; lines after the first have two columns less, because they are indented.
+fn broken(sentence: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in sentence.split(' ') {
+        let room = if lines.len() > 1 { width - 2 } else { width };
+        match lines.last_mut() {
+            Some(line) if line.width() + 1 + word.width() <= room => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }
 
 fn count(n: u64, what: &str) -> String {
@@ -256,6 +304,8 @@ fn coverage_json(coverage: &Coverage) -> String {
         "observations": coverage.observations,
         "duplicates": coverage.duplicates,
         "rejects": coverage.rejects,
+        "rejects_by_code": coverage.rejects_by_code,
+        "baseline_overlaps_to": time(coverage.baseline_overlaps_to),
         "functions": coverage.functions,
         "principals": coverage.principals,
         "from": time(coverage.tally.from),

@@ -116,7 +116,7 @@ fn actor(e: &Value, roles: &BTreeSet<(String, String)>) -> Who {
     let session = last(u("arn"));
     let assumed = u("type") == "AssumedRole" || u("arn").contains(":assumed-role/");
     let own = u("sessionContext/sessionIssuer/arn").contains(":role/aws-service-role/");
-    let poller = session.starts_with("awslambda_") && session.len() > 27;
+    let poller = session.starts_with("awslambda_") && session.len() > 27 && roles.iter().any(|(r, _)| *r == role(e));
     if !u("invokedBy").is_empty() || u("type") == "AWSService" || address.ends_with(".amazonaws.com") || own || poller {
         return Who::Service;
     }
@@ -126,7 +126,7 @@ fn actor(e: &Value, roles: &BTreeSet<(String, String)>) -> Who {
     }
     if assumed && !role(e).is_empty() {
         let role = role(e);
-        let mut of_role = roles.iter().filter(|(r, _)| *r == role).map(|(_, f)| f.clone());
+        let mut of_role = roles.iter().filter(|(r, f)| *r == role && !f.starts_with("awslambda_")).map(|(_, f)| f.clone());
         let functions: Vec<String> = of_role.by_ref().collect();
         if functions.iter().any(|f| f == session) {
             return Who::Function(session.to_owned());
@@ -147,12 +147,12 @@ fn actor(e: &Value, roles: &BTreeSet<(String, String)>) -> Who {
     })
 }
 
-/// Role and function, where Lambda takes a role for a function.
+/// Role and session, where Lambda takes a role for a function or a poller.
 fn roles_of_functions(events: &[Value]) -> BTreeSet<(String, String)> {
     let by_lambda = |e: &&Value| text(e, "/eventName") == "AssumeRole" && text(e, "/userIdentity/invokedBy") == "lambda.amazonaws.com";
     let bound = events.iter().filter(by_lambda).filter(|e| text(e, "/errorCode").is_empty());
     let pair = |e: &Value| (text(e, "/requestParameters/roleArn").to_owned(), text(e, "/requestParameters/roleSessionName").to_owned());
-    bound.map(pair).filter(|(_, session)| !session.is_empty() && !session.starts_with("awslambda_")).collect()
+    bound.map(pair).filter(|(_, session)| !session.is_empty()).collect()
 }
 
 fn function_name(arn: &str) -> &str {
@@ -193,15 +193,30 @@ fn changed_function(e: &Value) -> Option<String> {
 
 fn equals(set: &str, coverage: &Value, truth: &Truth, files: usize, not_logs: usize) {
     let keys: Vec<&str> = coverage.as_object().unwrap().keys().map(String::as_str).collect();
-    let mut wanted = ["files", "not_logs", "records", "observations", "duplicates", "rejects", "functions", "principals", "from", "to"];
+    let mut wanted = [
+        "files",
+        "not_logs",
+        "records",
+        "observations",
+        "duplicates",
+        "rejects",
+        "rejects_by_code",
+        "functions",
+        "principals",
+        "from",
+        "to",
+        "baseline_overlaps_to",
+    ];
     wanted.sort_unstable();
     assert_eq!(keys, wanted, "{set}");
     let counted = json!({
         "files": files, "not_logs": not_logs, "records": truth.records, "rejects": truth.rejects, "duplicates": truth.duplicates,
         "functions": truth.functions.len(), "principals": truth.principals.len(), "from": truth.from, "to": truth.to,
-        "observations": coverage["observations"],
+        "observations": coverage["observations"], "rejects_by_code": coverage["rejects_by_code"], "baseline_overlaps_to": null,
     });
     assert_eq!(*coverage, counted, "{set}\nfunctions {:?}\nprincipals {:#?}", truth.functions, truth.principals);
+    let by_code = coverage["rejects_by_code"].as_object().unwrap();
+    assert_eq!(by_code.values().map(|n| n.as_u64().unwrap()).sum::<u64>(), truth.rejects, "{set}");
     // Each record says at least one thing, once.
     assert!(coverage["observations"].as_u64().unwrap() >= truth.records - truth.duplicates, "{set}");
     println!("{set}: {coverage}");

@@ -202,6 +202,12 @@ pub struct Said {
 }
 
 impl Said {
+    /// Takes back that it was quiet, where nobody could have seen it.
+    pub fn forget_quiet(&mut self) {
+        self.pause = None;
+        self.scores.retain(|score| score.family != Family::VolumeDown);
+    }
+
     fn add(&mut self, mut judged: Judged) {
         self.days.extend(judged.day_ended.take());
         self.scores.append(&mut judged.scores);
@@ -390,6 +396,11 @@ impl Baseline {
             }
             self.calls = source;
         }
+        self.calls_in(facts)
+    }
+
+    /// The calls of a window by the source that they are counted by.
+    pub fn calls_in(&self, facts: &Facts) -> f64 {
         match self.calls {
             Calls::Flows => facts.flow_calls() as f64,
             Calls::Runs => facts.runs as f64,
@@ -531,5 +542,80 @@ impl Baseline {
             counted: WindowId(counted),
             widened: WindowId(widened),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::EventId;
+    use crate::detect::new_flow::Verb;
+    use crate::facts::{FlowFact, Moment, Span};
+
+    const FIRST: WindowId = WindowId(1_000_000);
+
+    fn facts(window: WindowId, reports: u64, flows: u64) -> Facts {
+        let moment = Moment { at: window.start(), event: EventId::None };
+        let flow = FlowFact {
+            service: "s3".to_owned(),
+            action: "GetObject".to_owned(),
+            verb: Verb::ReadOne,
+            target: None,
+            permitted: flows,
+            denied: 0,
+            data: true,
+            bytes: 0.0,
+            span: Span { first: moment.clone(), last: moment },
+        };
+        Facts { reports, flows: if flows > 0 { vec![flow] } else { Vec::new() }, ..Facts::default() }
+    }
+
+    /// Steps through windows, each with so many reports and calls of flows.
+    fn learn(baseline: &mut Baseline, windows: std::ops::Range<u32>, reports: u64, flows: u64) {
+        let peers = Peers::default();
+        let around = Surroundings { peers: &peers, account_low: false, gaps: &[] };
+        for window in windows.map(|n| WindowId(FIRST.0 + n)) {
+            baseline.advance(window, &around);
+            baseline.step(window, &facts(window, reports, flows), &around);
+        }
+    }
+
+    #[test]
+    fn calls_are_counted_by_flows_again_where_the_log_is_gone() {
+        let mut baseline = Baseline::new(FIRST);
+        learn(&mut baseline, 0..600, 3, 7);
+        assert!(baseline.counts_reports());
+        learn(&mut baseline, 600..600 + REPORTS_GONE, 0, 7);
+        assert!(baseline.counts_reports(), "within two days a log may only be late");
+        learn(&mut baseline, 600 + REPORTS_GONE..602 + REPORTS_GONE, 0, 7);
+        assert!(!baseline.counts_reports());
+        let window = WindowId(FIRST.0 + 602 + REPORTS_GONE);
+        assert_eq!(baseline.calls_in(&facts(window, 0, 7)), 7.0);
+        assert!(baseline.counted_days(window) < 0.1 && baseline.learnt_days(window) > 4.0, "learning began anew");
+        learn(&mut baseline, 602 + REPORTS_GONE..603 + REPORTS_GONE, 3, 7);
+        assert!(baseline.counts_reports(), "the log is back");
+        assert_eq!(Baseline::decode(&baseline.encode()), Some(baseline));
+    }
+
+    #[test]
+    fn a_log_that_ends_with_its_function_is_only_silent() {
+        let mut baseline = Baseline::new(FIRST);
+        learn(&mut baseline, 0..600, 3, 0);
+        learn(&mut baseline, 600..600 + 3 * REPORTS_GONE, 0, 0);
+        assert!(baseline.counts_reports());
+    }
+
+    #[test]
+    fn flows_that_come_in_sight_begin_the_count_anew_and_refusals_wait() {
+        let mut baseline = Baseline::new(FIRST);
+        learn(&mut baseline, 0..600, 0, 2);
+        let now = |n: u32| WindowId(FIRST.0 + n);
+        assert!(baseline.knows_denials_at(now(600)));
+        baseline.widen(Some(now(600)), now(600));
+        learn(&mut baseline, 600..610, 0, 90);
+        assert!(baseline.counted_days(now(610)) < 0.1 && !baseline.knows_denials_at(now(610)));
+        assert!(baseline.knows_denials_at(now(600 + DENIALS_FROM)));
+        baseline.widen(Some(now(600)), now(610));
+        assert_eq!(baseline.counted, now(600), "once only");
     }
 }

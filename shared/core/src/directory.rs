@@ -1,7 +1,8 @@
 //! Who is who: which role is a function's, and which function a log's name means.
 //!
 //! A session of a role belongs to a function if the session is named after it (Lambda names them so) or if the role is one
-//! function's alone; else it is the role's, or the person's behind single sign-on. Bindings are learnt in order of time, as
+//! function's alone; a session with a poller's name is Lambda's in a role that Lambda takes, and there alone; else it is the
+//! role's, or the person's behind single sign-on. Bindings are learnt in order of time, as
 //! windows are judged. The names of functions are learnt when they are read: a log names no Region, so where the trail
 //! shows just one function of that name, the log is that function's. Nothing is forgotten, up to the bounds.
 
@@ -11,7 +12,10 @@ use minicbor::{Decode, Encode};
 
 use crate::entity::{Arn, Entity, EntityKind, function_name};
 use crate::limits::{DIRECTORY_FUNCTIONS_MAX, FUNCTIONS_PER_ROLE_MAX};
-use crate::observe::{Actor, Subject, Target, What};
+use crate::observe::{Actor, Subject, Target, What, is_poller};
+
+/// What acts in the sessions of pollers.
+const LAMBDA: &str = "lambda.amazonaws.com";
 
 /// Roles, sessions and functions; see the module.
 #[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
@@ -22,6 +26,10 @@ pub struct Directory {
     /// Name of a function → ARNs that the trail shows.
     #[n(1)]
     functions: BTreeMap<String, BTreeSet<String>>,
+    /// ARNs of roles that Lambda takes for the pollers of event sources.
+    #[n(2)]
+    #[cbor(default)]
+    polled: BTreeSet<String>,
 }
 
 impl Directory {
@@ -49,6 +57,12 @@ impl Directory {
     /// Learns which function works with which role.
     pub fn learn_binding(&mut self, subject: &Subject<'_>) {
         let What::Binding { role } = &subject.what else { return };
+        if matches!(subject.actor, Actor::Service(_)) {
+            if self.polled.len() < DIRECTORY_FUNCTIONS_MAX {
+                self.polled.insert(role.clone().into_owned());
+            }
+            return;
+        }
         let function = self.entity(&subject.actor).id;
         let full = self.roles.len() >= DIRECTORY_FUNCTIONS_MAX;
         if full && !self.roles.contains_key(&**role) {
@@ -94,6 +108,9 @@ impl Directory {
 
     fn session(&self, role: &str, session: &str) -> Entity {
         let functions = self.roles.get(role);
+        if is_poller(session) && (functions.is_some() || self.polled.contains(role)) {
+            return Entity { kind: EntityKind::Service, id: LAMBDA.to_owned() };
+        }
         let named = functions.and_then(|f| f.get(session));
         let only = functions.filter(|f| f.len() == 1).and_then(|f| f.values().next());
         if let Some(function) = named.or(only) {
@@ -147,6 +164,24 @@ mod tests {
         assert_eq!(of(role, "someone"), role);
         assert_eq!(of(own, "someone"), "arn:aws:lambda:r:1:function:c");
         assert_eq!(of("arn:aws:iam::1:role/AWSReservedSSO_Admin_1", "eve@x"), "arn:aws:sts::1:assumed-role/AWSReservedSSO_Admin_1/eve@x");
+    }
+
+    #[test]
+    fn a_pollers_name_is_lambdas_only_where_lambda_takes_the_role() {
+        let mut d = Directory::default();
+        let (polled, other) = ("arn:aws:iam::1:role/polled", "arn:aws:iam::1:role/admin");
+        let by_lambda = Subject {
+            class: Class::Trail,
+            account: "1".into(),
+            actor: Actor::Service("lambda.amazonaws.com".into()),
+            what: What::Binding { role: polled.into() },
+        };
+        d.learn_binding(&by_lambda);
+        bind(&mut d, "arn:aws:lambda:r:1:function:f", "arn:aws:iam::1:role/f");
+        let of = |role: &'static str| d.entity(&Actor::Session { role: role.into(), session: "awslambda_1_20250901120000123".into() });
+        assert_eq!(of(polled).kind, EntityKind::Service);
+        assert_eq!(of("arn:aws:iam::1:role/f").kind, EntityKind::Service);
+        assert_eq!((of(other).kind, of(other).id.as_str()), (EntityKind::Principal, other));
     }
 
     #[test]

@@ -219,7 +219,8 @@ fn fold_one(window: WindowId, folded: &Folded, (entity, id): (Entity, &str), acc
         return;
     }
     if entity.kind == EntityKind::Service {
-        account.background += if folded.subject.class == Class::Trail { n } else { 0 };
+        let is_call = folded.subject.class == Class::Trail && !matches!(folded.subject.what, What::Binding { .. });
+        account.background += if is_call { n } else { 0 };
         return;
     }
     let facts = account.entities.entry(entity).or_default();

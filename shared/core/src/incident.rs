@@ -196,6 +196,7 @@ fn merge(known: &mut Finding, again: Finding) {
     };
     let count = known.count.saturating_add(again.count);
     let told = again.again();
+    let extra = extra(known).zip(extra(&again)).map(|(so_far, _)| so_far + again.count as f64);
     // A silence that lasts is told by its length, even where its ring has begun to learn it.
     let longer = matches!(&again.detail, Detail::Rate(rate) if rate.family == "silence");
     let louder = again.level > known.level || (again.level == known.level && (again.years > known.years || longer));
@@ -214,9 +215,16 @@ fn merge(known: &mut Finding, again: Finding) {
         }
     }
     (known.span, known.count) = (span, count);
+    if let (Detail::Rate(rate), Some(extra)) = (&mut known.detail, extra) {
+        rate.extra = Some(extra);
+    }
     if let (Detail::NewFlow(flow), Some(times)) = (&mut known.detail, told) {
         flow.again = Some(times);
     }
+}
+
+fn extra(finding: &Finding) -> Option<f64> {
+    if let Detail::Rate(rate) = &finding.detail { rate.extra } else { None }
 }
 
 fn expected(finding: &Finding) -> Option<f64> {

@@ -7,7 +7,7 @@
 mod judge;
 mod short;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use outflow_core::batch::{HashKey, Packer};
@@ -25,7 +25,7 @@ use crate::keys;
 use crate::source;
 use crate::store::embedded::Embedded;
 use crate::store::{COMMIT_WRITES_MAX, Store, StoreError, Write, list};
-use judge::Evaluator;
+use judge::{Evaluator, directory};
 
 /// Rejects and foreign files that are listed; more are counted.
 const LISTED_MAX: usize = 1_000;
@@ -88,6 +88,10 @@ pub struct Coverage {
     pub duplicates: u64,
     /// Records that could not be read.
     pub rejects: u64,
+    /// The same by code.
+    pub rejects_by_code: BTreeMap<&'static str, u64>,
+    /// Where the baseline goes on after the logs to judge begin, its last record: from their first record on it is judged like them.
+    pub baseline_overlaps_to: Option<Timestamp>,
     /// Functions seen.
     pub functions: u64,
     /// Other principals seen.
@@ -119,6 +123,8 @@ pub struct Report {
     pub unreadable: Vec<(PathBuf, String)>,
     /// Days of logs before these, by account, that the baselines stand on; and the gaps in them.
     pub accounts: Vec<AccountSpan>,
+    /// First record of the logs to judge, the baseline's left out.
+    pub judged_from: Option<Timestamp>,
     /// No account has a day of logs, so none has a baseline: what is rare is ranked, and nothing is an incident.
     pub short: bool,
 }
@@ -169,7 +175,7 @@ impl From<HeadError> for ReplayError {
 /// Replays logs over a store.
 pub async fn replay(replay: &Replay, store: &Embedded, progress: &mut dyn Progress) -> Result<Report, ReplayError> {
     let (key, fresh) = head::open(store, replay.hash_key).await?;
-    let mut reading = Reading::new(key, Evaluator::load(store, &replay.config).await?.known.directory);
+    let mut reading = Reading::new(key, directory(store).await?);
     let (baseline, failed_baseline) = source::files(&replay.baseline);
     let (logs, failed) = source::files(&replay.logs);
     reading.unreadable(failed_baseline.into_iter().chain(failed));
@@ -183,6 +189,8 @@ pub async fn replay(replay: &Replay, store: &Embedded, progress: &mut dyn Progre
     {
         return Err(ReplayError::BaselineLater { baseline: begin.to_rfc3339(), logs: end.to_rfc3339() });
     }
+    reading.report.judged_from = tally.from;
+    reading.report.coverage.baseline_overlaps_to = learnt.to.filter(|to| tally.from.is_some_and(|from| *to > from));
     let first_told = tally.from.map_or(WindowId(0), Timestamp::window);
     let mut evaluator = Evaluator::load(store, &replay.config).await?;
     evaluator.known.directory = std::mem::take(&mut reading.directory);
@@ -318,8 +326,9 @@ impl Reading {
     fn file(&mut self, replay: &Replay, path: &Path, bytes: &[u8]) {
         let function = replay.function.clone().unwrap_or_else(|| source::function_name(path));
         let Report { rejects, coverage, not_logs, .. } = &mut self.report;
-        let mut reject = |reject| {
+        let mut reject = |reject: Reject| {
             coverage.rejects += 1;
+            *coverage.rejects_by_code.entry(reject.reason.code()).or_default() += 1;
             if rejects.len() < LISTED_MAX {
                 rejects.push(Rejected { path: path.to_owned(), reject });
             }

@@ -47,13 +47,13 @@ impl Account {
         let account = entity.account().unwrap_or_default();
         for flow in &facts.flows {
             let id = flow.target_id();
-            let is_known = self.kind(entity).flows.is_known(&entity.id, flow.verb, &id);
+            let is_known = self.kind(entity).flows.is_known(&entity.id, flow.verb, id);
             if is_known && self.kind(entity).unanswered.is_empty() && !judging.alerted.contains(entity) {
                 continue;
             }
             let outside = flow.target.as_ref().is_some_and(|target| is_outside(target, account));
-            let stack = self.stacks.get(&id).cloned();
-            let target = Target { id: &id, name: target_name(flow), stack: stack.as_deref(), outside };
+            let stack = self.stacks.get(id).cloned();
+            let target = Target { id, name: target_name(flow), stack: stack.as_deref(), outside };
             if is_known {
                 let sight = Sight { flow, target, count: flow.permitted + flow.denied, denied: false };
                 self.seen_before(judging, (entity, baseline), &sight, out);

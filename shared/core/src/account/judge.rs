@@ -20,6 +20,10 @@ use crate::time::{WINDOWS_PER_DAY, WindowId};
 
 /// Minutes of a window.
 const MINUTES_PER_WINDOW: u32 = 24 * 60 / WINDOWS_PER_DAY;
+/// What makes a window part of what alarms, and no echo of it: its own count is at least so many times what was expected of it
+/// (the least factor of the rate detector's gates), and its excess at least this share of the sum's excess a window.
+const OWN_FACTOR: f64 = 2.0;
+const OWN_SHARE: f64 = 0.25;
 /// Functions that must be quiet together before the account's line says so.
 const QUIET_TOGETHER: u64 = 4;
 
@@ -163,7 +167,8 @@ impl Account {
         }
     }
 
-    /// Judges an entity's windows up to and with this one. Sources and services have no rates.
+    /// Judges an entity's windows up to and with this one. Sources and services have no rates. A function that acts in the
+    /// trail behind the last log of any function is not quiet: its log may be late, or gone for good.
     fn rates(&mut self, judging: &Judging<'_>, entity: &Entity, facts: &Facts, baseline: &mut Baseline) -> Vec<Finding> {
         if !matches!(entity.kind, EntityKind::Function | EntityKind::Principal) {
             return Vec::new();
@@ -172,11 +177,18 @@ impl Account {
         if baseline.next() > judging.window {
             return Vec::new();
         }
-        let quiet = baseline.advance(judging.window, &self.around(entity, baseline));
+        let is_blind = baseline.counts_reports() && facts.reports == 0 && judging.window >= self.logs_end();
+        let mut quiet = baseline.advance(judging.window, &self.around(entity, baseline));
+        if is_blind {
+            quiet.forget_quiet();
+        }
         let mut findings = self.tell(judging, entity, baseline, None, quiet);
         let late = facts.flows.iter().filter_map(|flow| self.seen_since(flow)).map(|since| since.window);
         baseline.widen(late.max(), judging.window);
-        let said = baseline.step(judging.window, facts, &self.around(entity, baseline));
+        let mut said = baseline.step(judging.window, facts, &self.around(entity, baseline));
+        if is_blind {
+            said.forget_quiet();
+        }
         findings.extend(self.tell(judging, entity, baseline, Some(facts), said));
         findings
     }
@@ -266,10 +278,14 @@ fn rate_finding(entity: &Entity, baseline: &mut Baseline, facts: Option<&Facts>,
     let best = if level == Level::Alert { score.slack } else { score.digest };
     let on = target.as_ref().map_or(String::new(), |t| format!(" {t}"));
     let same_window = facts.filter(|_| evidence.window.0 + 1 == baseline.next().0);
-    let span = same_window.and_then(|f| match &target {
+    let own = same_window.and_then(|facts| own_count(baseline, facts, score));
+    // A long sum still holds what came before: its alarm outlasts its cause, whose last event stands in an earlier window.
+    let is_echo = own.is_some_and(|own| own.is_echo(evidence.observed - evidence.expected));
+    let span = same_window.filter(|_| !is_echo).and_then(|f| match &target {
         Some(target) => f.flows.iter().find(|flow| flow.target_id() == *target).map(|flow| flow.span.clone()),
         None => f.ran.clone().or_else(|| all_flows(f)),
     });
+    let beyond = own.filter(|_| !is_echo).map_or(0.0, |own| own.value - own.expected);
     Finding {
         entity: entity.clone(),
         subject: format!("rate {family}{on}"),
@@ -279,13 +295,15 @@ fn rate_finding(entity: &Entity, baseline: &mut Baseline, facts: Option<&Facts>,
         years: months_per_false_alarm(best, level == Level::Rare) / 12.0 / entities.max(1.0),
         learnt_days: baseline.counted_days(evidence.window),
         span,
-        count: 0,
+        // Further windows of the same incident add what they themselves brought.
+        count: if score.family == Family::VolumeUp { beyond.max(0.0).round() as u64 } else { 0 },
         detail: Detail::Rate(RateDetail {
             family: family.to_owned(),
             target: target.or(busiest),
             minutes: u32::from(evidence.horizon) * MINUTES_PER_WINDOW,
             observed: evidence.observed,
             expected: evidence.expected,
+            extra: (score.family == Family::VolumeUp).then(|| beyond.max(evidence.observed - evidence.expected)),
             score: best,
         }),
         before: baseline.changes_before(evidence.window.end()),
@@ -312,12 +330,51 @@ fn silence_finding(entity: &Entity, baseline: &mut Baseline, pause: &Pause, enti
             target: None,
             minutes: pause.windows * MINUTES_PER_WINDOW,
             observed: minutes(pause.windows),
-            expected: minutes(pause.longest),
+            // Between two calls lies one window more than are empty.
+            expected: minutes(pause.longest.saturating_add(1)),
+            extra: None,
             score: pause.score,
         }),
         before: baseline.changes_before(window.end()),
         hours: baseline.hours(window),
     }
+}
+
+/// A count of one window, and what was expected of it.
+#[derive(Clone, Copy)]
+struct Own {
+    value: f64,
+    expected: f64,
+    /// How much of the sum one window is.
+    share: f64,
+}
+
+impl Own {
+    fn is_echo(&self, excess_of_sum: f64) -> bool {
+        self.value < OWN_FACTOR * self.expected || self.value - self.expected < OWN_SHARE * self.share * excess_of_sum
+    }
+}
+
+/// What the window itself adds to the sum that a score is about; of counts only.
+fn own_count(baseline: &Baseline, facts: &Facts, score: &Score) -> Option<Own> {
+    let on = |count: fn(&FlowFact) -> f64| {
+        let target = baseline.tracked(score.family);
+        facts.flows.iter().filter(|flow| target.is_some_and(|t| flow.target_id() == t)).map(count).sum()
+    };
+    let value = match score.family {
+        Family::VolumeUp => baseline.calls_in(facts),
+        Family::Errors => facts.failures as f64,
+        Family::Throttles => facts.throttles as f64,
+        Family::Denials => facts.denials() as f64,
+        Family::Lines => facts.lines as f64,
+        Family::Flow { .. } => on(|flow| (flow.permitted + flow.denied) as f64),
+        Family::Bytes { .. } => on(|flow| flow.bytes),
+        _ => return None,
+    };
+    // A faded sum over H windows weighs 1/(1 - e^(-1/H)) windows.
+    let horizon = f64::from(score.evidence.horizon);
+    let share = if horizon > 1.0 { -libm::expm1(-1.0 / horizon) } else { 1.0 };
+    Some(Own { value, expected: score.evidence.expected * share, share })
 }
 
 /// Whether what was learnt bears on this score at all: a volume waits for a day of its kind, and a person's for a record.

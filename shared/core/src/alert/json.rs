@@ -88,6 +88,8 @@ enum Numbers {
         minutes: u32,
         observed: f64,
         expected: f64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        extra: Option<f64>,
         score: f64,
     },
     Quiet {
@@ -202,6 +204,7 @@ fn numbers(detail: &Detail) -> Numbers {
             minutes: rate.minutes,
             observed: rate.observed,
             expected: rate.expected,
+            extra: rate.extra,
             score: rate.score,
         },
         Detail::Quiet { functions } => Numbers::Quiet { functions: *functions },

@@ -9,6 +9,7 @@ use crate::detect::{Again, Detail, Finding, FlowDetail, RateDetail};
 use crate::entity::{Arn, Entity, EntityKind};
 
 use super::clean;
+use super::text::columns;
 use super::words::{count, date, day, ordinal, times};
 
 /// Characters of one name: the longest function names have 64, and two must fit beside a verb.
@@ -44,11 +45,19 @@ const KINDS: [(&str, &str); 18] = [
 
 /// A name, cleaned and cut.
 pub(super) fn name(text: &str) -> String {
-    clean(text, NAME_CHARS_MAX).into_owned()
+    name_in(text, NAME_CHARS_MAX)
+}
+
+fn name_in(text: &str, chars_max: usize) -> String {
+    clean(text, chars_max).into_owned()
 }
 
 /// The entity as a person calls it: `author-handler`, `rule nightly`, `bucket uploads`.
 pub(super) fn who(entity: &Entity) -> String {
+    who_in(entity, NAME_CHARS_MAX)
+}
+
+fn who_in(entity: &Entity, chars_max: usize) -> String {
     let arn = Arn::parse(&entity.id).filter(|arn| entity.kind == EntityKind::Source && !arn.resource.is_empty());
     let said = match arn {
         Some(arn) if arn.service == "s3" => format!("bucket {}", arn.resource),
@@ -57,7 +66,7 @@ pub(super) fn who(entity: &Entity) -> String {
         Some(arn) => arn.resource.replacen('/', " ", 1),
         None => entity.name().to_owned(),
     };
-    name(&said)
+    name_in(&said, chars_max)
 }
 
 /// Another entity that is known by its id only.
@@ -69,7 +78,11 @@ pub(super) fn who_by_id(id: &str) -> String {
 
 /// A target: `bucket statistics-raw`; a call that names no resource has its service's name.
 pub(super) fn target(id: &str) -> String {
-    name(id.strip_prefix("service ").unwrap_or(id))
+    target_in(id, NAME_CHARS_MAX)
+}
+
+fn target_in(id: &str, chars_max: usize) -> String {
+    name_in(id.strip_prefix("service ").unwrap_or(id), chars_max)
 }
 
 /// The kind of a target, with its article; nothing for kinds without an everyday word.
@@ -79,25 +92,32 @@ fn kind_of(id: &str) -> Option<(&'static str, &'static str)> {
 
 /// The title of a finding alone.
 pub(super) fn title(finding: &Finding) -> String {
-    match &finding.detail {
-        Detail::NewFlow(flow) => new_flow(&finding.entity, flow, true),
-        Detail::Rate(rate) => rate_of(&finding.entity, rate, is_silence(finding)),
-        Detail::Quiet { functions } => format!("{} functions of the account went quiet together", count(*functions)),
-    }
+    told(finding, true, NAME_CHARS_MAX)
 }
 
 /// The same with every name, for where no other line has them.
 pub(super) fn sentence(finding: &Finding) -> String {
-    match &finding.detail {
-        Detail::NewFlow(flow) => new_flow(&finding.entity, flow, false),
-        _ => title(finding),
-    }
+    told(finding, false, NAME_CHARS_MAX)
 }
 
-/// The same without saying that it is the first time, for where that stands beside or there is no room.
-pub(super) fn deed_alone(finding: &Finding) -> String {
-    let said = sentence(finding);
-    said.strip_suffix(FIRST).map_or_else(|| said.clone(), str::to_owned)
+/// The same without saying that it is the first time, for where that stands beside or there is no room; names are cut no
+/// more than the line asks for.
+pub(super) fn deed_alone(finding: &Finding, columns_max: usize) -> String {
+    let alone = |chars_max| {
+        let said = told(finding, false, chars_max);
+        said.strip_suffix(FIRST).map_or_else(|| said.clone(), str::to_owned)
+    };
+    let fitting = (NAME_CHARS_MAX..=columns_max).rev().step_by(4).map(alone).find(|said| columns(said) <= columns_max);
+    fitting.unwrap_or_else(|| alone(NAME_CHARS_MAX))
+}
+
+/// `short`: the kind stands for a target that was never touched.
+fn told(finding: &Finding, short: bool, chars_max: usize) -> String {
+    match &finding.detail {
+        Detail::NewFlow(flow) => new_flow(&finding.entity, flow, short, chars_max),
+        Detail::Rate(rate) => rate_of(&finding.entity, rate, is_silence(finding), chars_max),
+        Detail::Quiet { functions } => format!("{} functions of the account went quiet together", count(*functions)),
+    }
 }
 
 /// `first on Fri 3 Oct 2025, now for the 2nd time`.
@@ -106,13 +126,12 @@ pub(super) fn again(again: &Again) -> String {
     format!("first on {}, now for the {} time{end}", day(again.first), ordinal(u64::from(again.times)))
 }
 
-/// `short`: the kind stands for a target that was never touched.
-fn new_flow(entity: &Entity, flow: &FlowDetail, short: bool) -> String {
-    let who = who(entity);
+fn new_flow(entity: &Entity, flow: &FlowDetail, short: bool, chars_max: usize) -> String {
+    let who = who_in(entity, chars_max);
     let listing = flow.target == format!("service {}", flow.service);
-    let (service, action) = (name(&flow.service), name(&flow.action));
+    let (service, action) = (name_in(&flow.service, chars_max), name_in(&flow.action, chars_max));
     if flow.denied {
-        let on = if listing { format!("{service}:{action}") } else { format!("{action} on {}", target(&flow.target)) };
+        let on = if listing { format!("{service}:{action}") } else { format!("{action} on {}", target_in(&flow.target, chars_max)) };
         return format!("{who} was refused {on}{}", first(flow));
     }
     if listing {
@@ -122,13 +141,13 @@ fn new_flow(entity: &Entity, flow: &FlowDetail, short: bool) -> String {
     let kind = kind_of(&flow.target).filter(|_| everyday);
     match kind {
         Some((_, a_kind)) if flow.outside && short && flow.again.is_none() => format!("{who} {deed} {a_kind} of another account"),
-        _ if flow.again.is_some() => format!("{who} {deed} {}{}", target(&flow.target), first(flow)),
-        _ if flow.outside => format!("{who} {deed} {} of another account", target(&flow.target)),
+        _ if flow.again.is_some() => format!("{who} {deed} {}{}", target_in(&flow.target, chars_max), first(flow)),
+        _ if flow.outside => format!("{who} {deed} {} of another account", target_in(&flow.target, chars_max)),
         Some((kind, a_kind)) if short && is_better_unnamed(flow, kind, &deed) => {
             let never = if entity.kind == EntityKind::Function { "it never touched" } else { "never touched before" };
             format!("{who} {deed} {a_kind} {never}")
         }
-        _ => format!("{who} {deed} {}{FIRST}", target(&flow.target)),
+        _ => format!("{who} {deed} {}{FIRST}", target_in(&flow.target, chars_max)),
     }
 }
 
@@ -236,13 +255,13 @@ pub(super) fn is_silence(finding: &Finding) -> bool {
     }
 }
 
-fn rate_of(entity: &Entity, rate: &RateDetail, silent: bool) -> String {
-    let who = who(entity);
+fn rate_of(entity: &Entity, rate: &RateDetail, silent: bool, chars_max: usize) -> String {
+    let who = who_in(entity, chars_max);
     let function = entity.kind == EntityKind::Function;
     let factor = times(rate.observed, rate.expected);
     let often = factor.as_ref().map_or_else(|| "more often than ever".to_owned(), |f| format!("{f} as often as usual"));
     let as_usual = |what: &str| factor.as_ref().map_or_else(|| "more than ever".to_owned(), |f| format!("{f} as {what} as usual"));
-    let on = rate.target.as_deref().map_or_else(|| "one target".to_owned(), target);
+    let on = rate.target.as_deref().map_or_else(|| "one target".to_owned(), |target| target_in(target, chars_max));
     match rate.family.as_str() {
         "volume up" if rate.expected < NOTHING => format!("{who} is active when it is usually quiet"),
         "volume up" | "slow shift" if function => format!("{who} is called {often}"),
@@ -320,7 +339,7 @@ mod tests {
             score: 0.0,
             again: None,
         };
-        new_flow(&Entity::function("eu-west-1", "1", "f"), &flow, short)
+        new_flow(&Entity::function("eu-west-1", "1", "f"), &flow, short, NAME_CHARS_MAX)
     }
 
     #[test]

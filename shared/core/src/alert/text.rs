@@ -116,34 +116,37 @@ fn told(incident: &Incident, lead: &Finding, width: usize) -> Rows {
     rows
 }
 
-/// What was rare, but not rare enough to call anyone: two lines.
+/// What was rare, but not rare enough to call anyone: two lines, on a narrow screen four.
 pub fn rare(incident: &Incident, style: &Style) -> String {
     let width = style.width.max(WIDTH_MIN);
     let severity = incident.severity();
     let word = if severity == Severity::Low { "rare" } else { severity.word() };
     let lead = incident.lead();
-    let said = lead.map_or_else(|| title(incident), say::deed_alone);
-    let mut lines = wrap(&format!("{word:<4}  {said}"), width, 1);
+    let said = lead.map_or_else(|| title(incident), |lead| say::deed_alone(lead, width - word.len().max(4) - 2));
+    let each = if width < Style::default().width { 2 } else { 1 };
+    let mut lines = wrap(&format!("{word:<4}  {said}"), width, each);
     let begin = incident.since();
     let mut facts = vec![format!("{} {} UTC", date(begin), clock(begin))];
     match lead.map(|f| &f.detail) {
         Some(Detail::Rate(rate)) => {
             let (observed, expected) = amounts(rate);
-            let least = if rate.family == "silence" { "usually" } else { "expected" };
-            facts.push(format!("{observed}, {least} {expected}"));
+            facts.push(match rate.family.as_str() {
+                "silence" => format!("{observed}, usually {expected}"),
+                _ => format!("{observed}, expected {expected}"),
+            });
         }
         Some(Detail::NewFlow(flow)) => facts.push(match flow.again {
             Some(again) => format!("told the {} time", words::ordinal(u64::from(again.times))),
-            None => format!("the first time in {}", days(lead.map_or(0.0, |f| f.learnt_days))),
+            None => format!("new in {}", days(lead.map_or(0.0, |f| f.learnt_days))),
         }),
         Some(Detail::Quiet { .. }) | None => {}
     }
     facts.extend(lead.and_then(|f| rarity(f.years)).map(|r| r.trim_start_matches("about ").to_owned()));
     let others = (incident.findings.len() as u64).saturating_sub(1).saturating_add(incident.more);
     if others > 0 {
-        facts.push(format!("{} more", count(others)));
+        facts.push(plural(others as f64, "other finding"));
     }
-    lines.extend(wrap(&facts.join("; "), width - LABEL_AT, 1).iter().map(|l| format!("{:LABEL_AT$}{l}", "")));
+    lines.extend(wrap(&facts.join("; "), width - LABEL_AT, each).iter().map(|l| format!("{:LABEL_AT$}{l}", "")));
     finish(&lines)
 }
 
@@ -227,7 +230,7 @@ fn finish(lines: &[String]) -> String {
 }
 
 /// Columns on a terminal, or a little more: never fewer.
-fn columns(text: &str) -> usize {
+pub(super) fn columns(text: &str) -> usize {
     text.chars().map(|c| c.width().unwrap_or(0)).sum()
 }
 
@@ -313,7 +316,7 @@ fn new_flow(rows: &mut Rows, incident: &Incident, lead: &Finding, flow: &FlowDet
     });
     let mut actions: Vec<String> = named.map(|(action, n)| if n == 1 { action } else { format!("{action} ×{}", count(n)) }).collect();
     if same.len() > NAMED_MAX {
-        actions.push(format!("{} more", same.len() - NAMED_MAX));
+        actions.push(plural((same.len() - NAMED_MAX) as f64, "other action"));
     }
     let refused = if flow.denied { " (refused)" } else { "" };
     let outside = if flow.outside { " (another account's)" } else { "" };
@@ -371,7 +374,7 @@ fn users(lead: &Finding, flow: &FlowDetail) -> Option<String> {
             format!("{target}: only {one}{so_long}")
         }
         (some, n) if n > some.len() as u64 => {
-            format!("{target}: {} and {} more", some.join(", "), count(n - some.len() as u64))
+            format!("{target}: {} and {}", some.join(", "), plural((n - some.len() as u64) as f64, "other"))
         }
         (some, _) => format!("{target}: only {}", some.join(", ")),
     })
@@ -380,6 +383,9 @@ fn users(lead: &Finding, flow: &FlowDetail) -> Option<String> {
 fn rate_rows(rows: &mut Rows, incident: &Incident, lead: &Finding, rate: &RateDetail) {
     let at = lead.judged;
     rows.put("rate", &measured(rate), 2);
+    if let Some(extra) = rate.extra.filter(|extra| *extra >= 1.0) {
+        rows.put("", &format!("in all about {} more than expected", plural(extra.round(), "call")), 1);
+    }
     if at > incident.since().window() {
         // The incident began with something else.
         rows.put("", &format!("up to {} {} UTC", day(at.end()), clock(at.end())), 1);
@@ -428,7 +434,7 @@ pub(super) fn measured(rate: &RateDetail) -> String {
     let (observed, expected) = amounts(rate);
     match rate.family.as_str() {
         "slow shift" => format!("observed {observed} a day, expected {expected}"),
-        "silence" => format!("observed no call for {observed}, expected {expected} at most"),
+        "silence" => format!("no call for {observed}, usually {expected} at most between two calls"),
         "median duration" => format!("observed a median of {observed} over {time}, expected {expected}"),
         "tail duration" => format!("observed {observed} for the slowest 1 in 100 over {time}, expected {expected}"),
         _ => format!("observed {observed} in {time}, expected {expected}"),
@@ -458,7 +464,7 @@ fn before(lead: &Finding) -> Option<String> {
     }
     let mut said: Vec<String> = lead.before.iter().take(NAMED_MAX).map(|c| clean(c, CHANGE_CHARS_MAX).into_owned()).collect();
     if lead.before.len() > NAMED_MAX {
-        said.push(format!("{} more", lead.before.len() - NAMED_MAX));
+        said.push(plural((lead.before.len() - NAMED_MAX) as f64, "earlier change"));
     }
     Some(format!("in the day before: {}", said.join("; ")))
 }
@@ -466,7 +472,13 @@ fn before(lead: &Finding) -> Option<String> {
 /// The findings that no other line tells, and how many there are with those that were only counted.
 fn others<'a>(incident: &'a Incident, lead: &Finding) -> (Vec<&'a Finding>, u64) {
     let told = |f: &Finding| (f.entity == lead.entity && f.subject == lead.subject) || is_same_flow(f, lead);
-    let others: Vec<&Finding> = incident.findings.iter().filter(|f| !told(f)).collect();
+    let mut others: Vec<&Finding> = Vec::new();
+    // What two detectors say in the same words is said once.
+    for finding in incident.findings.iter().filter(|f| !told(f)) {
+        if !others.iter().chain([&lead]).any(|f| say::sentence(f) == say::sentence(finding)) {
+            others.push(finding);
+        }
+    }
     let all = (others.len() as u64).saturating_add(incident.more);
     (others, all)
 }
@@ -484,13 +496,17 @@ fn also(lead: &Finding, (others, all): &(Vec<&Finding>, u64), room: usize, width
         let when = if same_day(at, lead.window.start()) { String::new() } else { format!("{}: ", date(at)) };
         let whole = format!("{when}{}", say::sentence(finding));
         let fits = columns(&whole) <= rows.width - FACT_AT;
-        rows.put(label, &if fits { whole } else { format!("{when}{}", say::deed_alone(finding)) }, 1);
+        rows.put(
+            label,
+            &if fits { whole } else { format!("{when}{}", say::deed_alone(finding, rows.width - FACT_AT - columns(&when))) },
+            1,
+        );
         label = "";
     }
     let rest = all - told as u64;
     if rest > 0 && room > 0 {
         let and = if told == 0 { "" } else { "and " };
-        rows.put(label, &format!("{and}{} more", count(rest)), 1);
+        rows.put(label, &format!("{and}{}", plural(rest as f64, "more finding")), 1);
     }
     rows
 }
@@ -504,8 +520,8 @@ fn events(rows: &mut Rows, span: &Span, since: Timestamp) {
         rows.put("event", &event(&span.first, since), 2);
         return;
     }
-    rows.put("first", &event(&span.first, since), 2);
-    rows.put("last", &event(&span.last, since), 2);
+    rows.put("events", &format!("first {}", event(&span.first, since)), 2);
+    rows.put("", &format!("last  {}", event(&span.last, since)), 2);
 }
 
 fn event(moment: &Moment, since: Timestamp) -> String {

@@ -132,6 +132,9 @@ pub struct RateDetail {
     pub observed: f64,
     /// What was expected, in the same unit.
     pub expected: f64,
+    /// Calls beyond what was expected, since it began: of a volume that is up.
+    #[serde(default)]
+    pub extra: Option<f64>,
     /// The calibrated score, in nats.
     pub score: f64,
 }

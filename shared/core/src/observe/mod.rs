@@ -16,7 +16,7 @@ use std::borrow::Cow;
 
 pub use logs::{Assumed, observe_log};
 pub use target::Target;
-pub use trail::{fold_name, observe_trail};
+pub use trail::{fold_name, is_poller, observe_trail};
 
 use crate::time::Timestamp;
 
@@ -181,7 +181,7 @@ pub enum What<'a> {
         /// Targets that a new permission names.
         grants: Vec<Target<'a>>,
     },
-    /// The actor, a function, works with this role.
+    /// The actor, a function, works with this role; Lambda itself, for the pollers of event sources.
     Binding {
         /// ARN of the role.
         role: Cow<'a, str>,

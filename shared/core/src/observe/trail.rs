@@ -121,8 +121,9 @@ fn outcome(error_code: &str) -> Outcome {
     }
 }
 
-/// `awslambda_<n>_<yyyyMMddHHmmssSSS>`: an event source poller of Lambda.
-fn is_poller(session: &str) -> bool {
+/// `awslambda_<n>_<yyyyMMddHHmmssSSS>`: how Lambda names the session of an event source poller. Whoever may take a role may
+/// choose such a name, too: it is Lambda's only in a role that Lambda takes, which `directory` knows.
+pub fn is_poller(session: &str) -> bool {
     session.strip_prefix("awslambda_").and_then(|rest| rest.split_once('_')).is_some_and(|(n, stamp)| {
         !n.is_empty() && n.bytes().all(|c| c.is_ascii_digit()) && stamp.len() == 17 && stamp.bytes().all(|c| c.is_ascii_digit())
     })
@@ -141,8 +142,7 @@ fn service_of<'a>(record: &'a TrailRecord<'a>) -> Option<&'a str> {
     if identity.session_context.session_issuer.arn.contains(":role/aws-service-role/") {
         return Some(record.source_ip_address.some().filter(|a| a.ends_with(".amazonaws.com")).unwrap_or("AWS Internal"));
     }
-    let session = Arn::parse(&identity.arn).map_or("", |a| a.last());
-    is_poller(session).then_some("lambda.amazonaws.com")
+    None
 }
 
 fn actor<'a>(record: &'a TrailRecord<'a>) -> Actor<'a> {
@@ -232,9 +232,13 @@ fn caller<'a>(record: &'a TrailRecord<'a>) -> Actor<'a> {
         let api = source.contains(":execute-api:").then(|| source.split_once('/')).flatten();
         return Actor::Source(Cow::Borrowed(api.map_or(source, |(api, _)| api)));
     }
+    let session = session(record);
     match service_of(record) {
-        None => actor(record),
-        Some(service) => match session(record) {
+        None => match session {
+            Some((role, name)) if is_poller(name) => Actor::Source(role),
+            _ => actor(record),
+        },
+        Some(service) => match session {
             Some((role, _)) => Actor::Source(role),
             None => Actor::Source(Cow::Borrowed(service)),
         },
@@ -249,7 +253,10 @@ fn bindings(emit: &mut Emitter<'_, '_>, service: &str, action: &str, actor: &Act
     }
     let p = &record.request_parameters;
     let by_lambda = &*record.user_identity.invoked_by == "lambda.amazonaws.com";
-    if service == "sts" && action == "AssumeRole" && by_lambda && !is_poller(&p.role_session_name) {
+    if service == "sts" && action == "AssumeRole" && by_lambda && is_poller(&p.role_session_name) {
+        let role = pathless_role(&p.role_arn);
+        emit.put(Actor::Service(Cow::Borrowed("lambda.amazonaws.com")), What::Binding { role }, 0.0);
+    } else if service == "sts" && action == "AssumeRole" && by_lambda {
         let account = Arn::parse(&p.role_arn).map_or("", |a| a.account);
         if let (Some(role), Some(name)) = (p.role_arn.some(), p.role_session_name.some()) {
             let function = Actor::Named {

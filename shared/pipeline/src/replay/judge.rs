@@ -11,6 +11,7 @@ use outflow_core::account::Account;
 use outflow_core::baseline::Baseline;
 use outflow_core::batch::{Batch, Row};
 use outflow_core::config::Config;
+use outflow_core::directory::Directory;
 use outflow_core::incident::Incident;
 use outflow_core::observe::Class;
 use outflow_core::time::WindowId;
@@ -58,9 +59,7 @@ impl<'s, S: Store> Evaluator<'s, S> {
             let swept = account.last();
             known.restore(key.sort, account, swept, baselines, open);
         }
-        if let Some(Item { bytes, .. }) = store.load(&keys::directory()).await? {
-            known.directory = minicbor::decode(&bytes).map_err(|_| StoreError::Corrupt { key: keys::directory() })?;
-        }
+        known.directory = directory(store).await?;
         known.changed = untold(store).await?;
         Ok(Evaluator { store, config: config.clone(), known, duplicates: 0, observations: 0, mistimed: 0, done: Vec::new() })
     }
@@ -148,6 +147,14 @@ impl<'s, S: Store> Evaluator<'s, S> {
 
 fn telling(learn_only: bool) -> Telling {
     if learn_only { Telling::Nothing } else { Telling::All }
+}
+
+/// Who is who, as it was learnt.
+pub(super) async fn directory<S: Store>(store: &S) -> Result<Directory, StoreError> {
+    match store.load(&keys::directory()).await? {
+        None => Ok(Directory::default()),
+        Some(Item { bytes, .. }) => minicbor::decode(&bytes).map_err(|_| StoreError::Corrupt { key: keys::directory() }),
+    }
 }
 
 /// Incidents that a process committed and did not come to tell, because it was killed.
