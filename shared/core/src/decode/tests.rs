@@ -842,42 +842,42 @@ fn dead_letters() {
     check(
         format!(r#"{{"Messages":[{messages}]}}"#),
         expect![[r#"
-        Some(Trail)
-        reject OF214 at 13: a notice of an object in S3 and not the object itself: fetch it and give it as a file s3://trail/AWSLogs/1%3A.json.gz
-        reject OF209 at 244: the message holds no log: the message is skipped
-        reject OF214 at 478: a notice of an object in S3 and not the object itself: fetch it and give it as a file s3://trail/b.json.gz
-        reject OF214 at 680: a notice of an object in S3 and not the object itself: fetch it and give it as a file s3://trail/c.json.gz
-        reject OF214 at 680: a notice of an object in S3 and not the object itself: fetch it and give it as a file s3://trail/d.json.gz
-        reject OF214 at 814: a notice of an object in S3 and not the object itself: fetch it and give it as a file s3://trail/AWSLogs/1%3A.json.gz
-        trail 2025-03-20T06:42:33Z s3.amazonaws.com GetObject [e1] raw 130
-        log 2025-03-20T06:42:33Z 123456789012 - /aws/lambda/f 2025/03/20/[$LATEST]ab id 1 "hello"
-          Application(Application { level: None, request_id: None, json: false })
-        log 2025-03-20T06:42:33Z 123456789012 - /aws/lambda/f 2025/03/20/[$LATEST]ab id 1 "hello"
-          Application(Application { level: None, request_id: None, json: false })
-        reject OF209 at 2250: the message holds no log: the message is skipped
-        reject OF209 at 2321: the message holds no log: the message is skipped
-        reject OF201 at 2394: the content ends inside a record: fetch the file again
-    "#]],
+            Some(EventBridge)
+            reject OF214 at 13: a notice of an object in S3 and not the object itself: fetch it and give it as a file s3://trail/AWSLogs/1%3A.json.gz
+            reject OF214 at 478: a notice of an object in S3 and not the object itself: fetch it and give it as a file s3://trail/b.json.gz
+            reject OF214 at 680: a notice of an object in S3 and not the object itself: fetch it and give it as a file s3://trail/c.json.gz
+            reject OF214 at 680: a notice of an object in S3 and not the object itself: fetch it and give it as a file s3://trail/d.json.gz
+            reject OF214 at 814: a notice of an object in S3 and not the object itself: fetch it and give it as a file s3://trail/AWSLogs/1%3A.json.gz
+            reject OF209 at 244: the message holds no log: the message is skipped
+            trail 2025-03-20T06:42:33Z s3.amazonaws.com GetObject [e1] raw 130
+            log 2025-03-20T06:42:33Z 123456789012 - /aws/lambda/f 2025/03/20/[$LATEST]ab id 1 "hello"
+              Application(Application { level: None, request_id: None, json: false })
+            log 2025-03-20T06:42:33Z 123456789012 - /aws/lambda/f 2025/03/20/[$LATEST]ab id 1 "hello"
+              Application(Application { level: None, request_id: None, json: false })
+            reject OF209 at 2250: the message holds no log: the message is skipped
+            reject OF209 at 2321: the message holds no log: the message is skipped
+            reject OF201 at 2394: the content ends inside a record: fetch the file again
+        "#]],
     );
     check(
         bodies.map(message).join("\n"),
         expect![[r#"
-        Some(Trail)
-        reject OF214 at 0: a notice of an object in S3 and not the object itself: fetch it and give it as a file s3://trail/AWSLogs/1%3A.json.gz
-        reject OF209 at 231: the message holds no log: the message is skipped
-        reject OF214 at 465: a notice of an object in S3 and not the object itself: fetch it and give it as a file s3://trail/b.json.gz
-        reject OF214 at 667: a notice of an object in S3 and not the object itself: fetch it and give it as a file s3://trail/c.json.gz
-        reject OF214 at 667: a notice of an object in S3 and not the object itself: fetch it and give it as a file s3://trail/d.json.gz
-        reject OF214 at 801: a notice of an object in S3 and not the object itself: fetch it and give it as a file s3://trail/AWSLogs/1%3A.json.gz
-        trail 2025-03-20T06:42:33Z s3.amazonaws.com GetObject [e1] raw 130
-        log 2025-03-20T06:42:33Z 123456789012 - /aws/lambda/f 2025/03/20/[$LATEST]ab id 1 "hello"
-          Application(Application { level: None, request_id: None, json: false })
-        log 2025-03-20T06:42:33Z 123456789012 - /aws/lambda/f 2025/03/20/[$LATEST]ab id 1 "hello"
-          Application(Application { level: None, request_id: None, json: false })
-        reject OF209 at 2237: the message holds no log: the message is skipped
-        reject OF209 at 2308: the message holds no log: the message is skipped
-        reject OF201 at 2381: the content ends inside a record: fetch the file again
-    "#]],
+            Some(EventBridge)
+            reject OF214 at 0: a notice of an object in S3 and not the object itself: fetch it and give it as a file s3://trail/AWSLogs/1%3A.json.gz
+            reject OF214 at 465: a notice of an object in S3 and not the object itself: fetch it and give it as a file s3://trail/b.json.gz
+            reject OF214 at 667: a notice of an object in S3 and not the object itself: fetch it and give it as a file s3://trail/c.json.gz
+            reject OF214 at 667: a notice of an object in S3 and not the object itself: fetch it and give it as a file s3://trail/d.json.gz
+            reject OF214 at 801: a notice of an object in S3 and not the object itself: fetch it and give it as a file s3://trail/AWSLogs/1%3A.json.gz
+            reject OF209 at 231: the message holds no log: the message is skipped
+            trail 2025-03-20T06:42:33Z s3.amazonaws.com GetObject [e1] raw 130
+            log 2025-03-20T06:42:33Z 123456789012 - /aws/lambda/f 2025/03/20/[$LATEST]ab id 1 "hello"
+              Application(Application { level: None, request_id: None, json: false })
+            log 2025-03-20T06:42:33Z 123456789012 - /aws/lambda/f 2025/03/20/[$LATEST]ab id 1 "hello"
+              Application(Application { level: None, request_id: None, json: false })
+            reject OF209 at 2237: the message holds no log: the message is skipped
+            reject OF209 at 2308: the message holds no log: the message is skipped
+            reject OF201 at 2381: the content ends inside a record: fetch the file again
+        "#]],
     );
     let trigger = |body: &str| format!(r#"{{"messageId":"m","body":{},"eventSource":"aws:sqs"}}"#, quoted(body));
     check(

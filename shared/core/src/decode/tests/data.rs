@@ -232,8 +232,8 @@ fn trigger_payloads() {
             example-kinesis-event-encrypted.json: None 0 0
             example-kinesis-event.json: None 0 0
             example-kinesis-firehose-event.json: None 0 0
-            example-s3-event-with-decoded.json: Some(Trail) 0 0
-            example-s3-event.json: Some(Trail) 0 0
+            example-s3-event-with-decoded.json: None 0 0
+            example-s3-event.json: None 0 0
             example-sns-event-obj.json: None 0 0
             example-sns-event-pascal-case.json: None 0 0
             example-sns-event.json: None 0 0
@@ -251,8 +251,8 @@ fn trigger_payloads() {
             cloudwatch_logs.json: Some(Subscription) 0 19
             cloudwatch_logs_2.json: Some(Subscription) 0 1
             cloudwatch_logs_ddtags.json: Some(Subscription) 0 1
-            sqs_s3.json: Some(Trail) 0 0
-            sqs_sns_s3.json: Some(Trail) 0 0
+            sqs_s3.json: None 0 0
+            sqs_sns_s3.json: None 0 0
             step_functions_log.json: Some(Subscription) 0 1
             ec2-duty-event.json: None 0 0
             event-appmesh-create-virtualgateway.json: Some(Trail) 1 0
