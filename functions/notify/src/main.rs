@@ -28,7 +28,8 @@ async fn main() -> Result<(), Error> {
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
         let now = now()?;
         let received = received(&event.payload).context("this is no event of a queue")?;
-        let report = notify.take(&received, now).await;
+        // The SDK's futures are nested so deep that the compiler wants them in pieces.
+        let report = Box::pin(notify.take(&received, now)).await;
         report.line("notify").write(now);
         Ok::<_, Error>(report.answer())
     }))

@@ -83,7 +83,7 @@ impl<S: Store, P: Sender> Notify<S, P> {
     /// Tells what was received.
     pub async fn take(&self, received: &[Received], now: Timestamp) -> Report {
         let deliveries: Vec<Delivery<'_>> = received.iter().map(|r| Delivery { id: &r.id, body: &r.body, tries: r.tries }).collect();
-        let outcomes = deliver(&self.store, &self.sender, self.topic.as_deref(), &deliveries, now).await;
+        let outcomes = Box::pin(deliver(&self.store, &self.sender, self.topic.as_deref(), &deliveries, now)).await;
         let mut report = Report::default();
         for (message, outcome) in received.iter().zip(&outcomes) {
             report.count(&message.id, outcome);

@@ -69,7 +69,8 @@ fn only_to_slack() {
         https://slack-gov.com/api/chat.postMessage with the token
         the first message can't be answered or replaced: a webhook can neither answer nor edit
         http://127.0.0.1:9/services/T/B/x
-    "#]].assert_eq(&shown);
+    "#]]
+    .assert_eq(&shown);
 }
 
 #[test]
@@ -82,7 +83,8 @@ fn bodies_of_each_place() {
         {"channel":"C9","mrkdwn":false,"parse":"none","text":"text","unfurl_links":false,"unfurl_media":false}
         {"channel":"C1","mrkdwn":false,"parse":"none","text":"text","thread_ts":"1.2","unfurl_links":false,"unfurl_media":false}
         {"blocks":[],"channel":"C1","parse":"none","text":"text","ts":"1.2"}
-    "#]].assert_eq(&shown.concat());
+    "#]]
+    .assert_eq(&shown.concat());
     assert!(matches!(body(&post(Place::Channel), true, None), Err(SendError::Refused { .. })));
     assert!(!body(&post(Place::Channel), false, Some("C9")).unwrap().contains("C9"), "a webhook has its own channel");
 }
