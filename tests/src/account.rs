@@ -9,7 +9,7 @@ use std::path::Path;
 
 use outflow_core::batch::{HashKey, Packer};
 use outflow_core::time::Timestamp;
-use outflow_pipeline::ingest::{Intake, Lateness, arrive};
+use outflow_pipeline::ingest::{Intake, arrive};
 use outflow_pipeline::store::{Store, StoreError};
 use serde_json::Value;
 
@@ -111,7 +111,7 @@ pub fn deliveries(records: &Records, cut: &Cut) -> Vec<Delivery> {
     let mut all = Vec::new();
     for (end, piece) in pieces {
         let reach = if matches!(piece, Piece::Logs(..)) { 2 } else { 7 } * MINUTE_MS;
-        let mut later = |dice: &mut Dice| end + if cut.shuffled { dice.below(reach as u64) as i64 } else { reach / 2 };
+        let later = |dice: &mut Dice| end + if cut.shuffled { dice.below(reach as u64) as i64 } else { reach / 2 };
         if let Piece::Trail(records) = &piece {
             let alone = records.iter().filter(|_| dice.below(100) < cut.by_event_bus);
             let events: Vec<Delivery> = alone.map(|r| Delivery { at_ms: end, bytes: forms::bus_event(r) }).collect();
@@ -163,7 +163,7 @@ pub async fn take_in<S: Store>(store: &S, intake: &mut Intake, delivery: &Delive
     intake.take(&delivery.bytes, "", &mut |reject| panic!("{reject:?}"));
     let at = Timestamp::from_ms(delivery.at_ms).unwrap();
     let batches = intake.packer.finish().0;
-    arrive(store, &batches, at, &Lateness::default()).await.map(|_| ())
+    arrive(store, &batches, at).await.map(|_| ())
 }
 
 /// An intake for [`take_in`].

@@ -64,6 +64,11 @@ impl Context {
         }
     }
 
+    /// The Region of the function, as Lambda states it.
+    pub fn region(&self) -> String {
+        self.sdk.region().map(|region| region.as_ref().to_owned()).unwrap_or_default()
+    }
+
     /// A client of DynamoDB.
     pub fn dynamo(&self) -> aws_sdk_dynamodb::Client {
         aws_sdk_dynamodb::Client::new(&self.sdk)

@@ -10,10 +10,11 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use aws_lambda_events::sqs::SqsBatchResponse;
 use outflow_core::batch::{HashKey, Packer};
 use outflow_core::time::Timestamp;
 use outflow_pipeline::head::{self, HeadError};
-use outflow_pipeline::ingest::{Arrived, Intake, Lateness, Own, Tally, arrive};
+use outflow_pipeline::ingest::{Arrived, Intake, Own, Tally, arrive};
 use outflow_pipeline::store::metered::Metered;
 use outflow_pipeline::store::{Store, StoreError};
 use serde_json::{Value, json};
@@ -32,7 +33,7 @@ pub struct Ingest<S> {
     store: S,
     key: HashKey,
     own: Own,
-    lateness: Lateness,
+    region: String,
 }
 
 /// Why a message failed.
@@ -87,14 +88,14 @@ pub struct Outcome {
 
 impl<S: Store> Ingest<S> {
     /// Opens the store: everybody who writes into it uses the key of its head.
-    pub async fn open(store: S, own: Own) -> Result<Ingest<S>, HeadError> {
+    pub async fn open(store: S, own: Own, region: &str) -> Result<Ingest<S>, HeadError> {
         let (key, _) = head::open(&store, head::random_key()).await?;
-        Ok(Ingest { store, key, own, lateness: Lateness::default() })
+        Ok(Ingest { store, key, own, region: region.to_owned() })
     }
 
     /// Takes in the messages of one invocation.
     pub async fn take(&self, objects: &impl Objects, messages: &[Message], now: Timestamp) -> Outcome {
-        let mut intake = Intake::new(Packer::new(self.key)).without(self.own.clone());
+        let mut intake = Intake::new(Packer::new(self.key)).without(self.own.clone()).in_region(&self.region);
         let store = Metered::new(&self.store);
         let mut outcome = Outcome::default();
         let mut unstored: Vec<&str> = Vec::new();
@@ -120,7 +121,7 @@ impl<S: Store> Ingest<S> {
 
     async fn put(&self, store: &impl Store, intake: &mut Intake, outcome: &mut Outcome, unstored: &[&str], now: Timestamp) {
         let (batches, _) = intake.packer.finish();
-        match arrive(store, &batches, now, &self.lateness).await {
+        match arrive(store, &batches, now).await {
             Ok(Arrived { batches, late }) => {
                 outcome.arrived.batches += batches;
                 outcome.arrived.late += late;
@@ -176,13 +177,14 @@ impl Outcome {
         }
     }
 
-    /// What Lambda is answered: the messages to try again. Where the event can only fail as a whole, that is an error.
-    pub fn answer(&self) -> Result<Value, String> {
+    /// What Lambda is answered: the messages to try again; for a stream the answer has the same form. Where the event can only fail as a whole, that is an error.
+    pub fn answer(&self) -> Result<SqsBatchResponse, String> {
         if let Some((_, failure)) = self.failed.iter().find(|(id, _)| id.is_empty()) {
             return Err(failure.to_string());
         }
-        let failures: Vec<Value> = self.failed.iter().map(|(id, _)| json!({ "itemIdentifier": id })).collect();
-        Ok(json!({ "batchItemFailures": failures }))
+        let mut answer = SqsBatchResponse::default();
+        answer.set_failures(self.failed.iter().map(|(id, _)| id));
+        Ok(answer)
     }
 
     /// The line of the own log.

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 
+use aws_lambda_events::sqs::SqsBatchResponse;
 use outflow_core::time::Timestamp;
 use outflow_pipeline::notify::{Delivery, Outcome, Told, deliver};
 use outflow_pipeline::sender::Sender;
@@ -122,9 +123,10 @@ impl Report {
     }
 
     /// What Lambda is answered: the messages that stay in the queue.
-    pub fn answer(&self) -> Value {
-        let failures: Vec<Value> = self.failed.iter().map(|id| json!({ "itemIdentifier": id })).collect();
-        json!({ "batchItemFailures": failures })
+    pub fn answer(&self) -> SqsBatchResponse {
+        let mut answer = SqsBatchResponse::default();
+        answer.set_failures(&self.failed);
+        answer
     }
 
     /// The line of the log.
@@ -182,7 +184,7 @@ mod tests {
         for (i, outcome) in outcomes.iter().enumerate() {
             report.count(&i.to_string(), outcome);
         }
-        assert_eq!(report.answer(), json!({ "batchItemFailures": [{ "itemIdentifier": "3" }, { "itemIdentifier": "4" }] }));
+        assert_eq!(serde_json::to_value(report.answer()).unwrap(), json!({ "batchItemFailures": [{ "itemIdentifier": "3" }, { "itemIdentifier": "4" }] }));
         let now = Timestamp::parse("2025-03-20T06:42:33Z").unwrap();
         expect_test::expect![[r#"{"_aws":{"CloudWatchMetrics":[{"Dimensions":[["function"]],"Metrics":[{"Name":"failed","Unit":"Count"}],"Namespace":"Outflow"}],"Timestamp":1742452953000},"dead":1,"failed":2,"function":"notify","older":1,"plain":1,"posted":1,"reasons":["refused (channel_not_found): invite it","try again later: 429"],"repeats":1,"retried":1,"unmarked":1}"#]].assert_eq(&report.line("notify").text(now));
     }

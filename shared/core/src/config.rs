@@ -1,5 +1,8 @@
 //! Every setting, with its default. There is deliberately no knob per rule: one stated budget sets all thresholds.
 
+/// Minutes after a window's end before which it is never judged: ingest marks what comes later, and can't know of a setting.
+pub const LATE_MINUTES_LEAST: u32 = 15;
+
 /// What a deployer or a person at a laptop may set.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -15,7 +18,7 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Config {
-        Config { noise_per_week: 2.0, resolve_minutes: 360, logs_late_minutes: 5, trail_late_minutes: 15 }
+        Config { noise_per_week: 2.0, resolve_minutes: 360, logs_late_minutes: 5, trail_late_minutes: LATE_MINUTES_LEAST }
     }
 }
 

@@ -12,7 +12,8 @@ use std::task::Poll;
 
 use outflow_core::batch::{Batch, Packer};
 use outflow_core::decode::{self, Decoded, Line, LogRecord, Reject, Scratch, Sink, TrailRecord};
-use outflow_core::observe::{Assumed, Class, observe_log, observe_trail};
+use outflow_core::config::LATE_MINUTES_LEAST;
+use outflow_core::observe::{Assumed, observe_log, observe_trail};
 use outflow_core::time::Timestamp;
 
 use crate::keys;
@@ -216,36 +217,10 @@ pub async fn commit<S: Store>(store: &S, batches: &[Batch]) -> Result<u64, Store
     Ok(duplicates)
 }
 
-/// How long after a window's end it is judged, by class: by then nearly everything has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lateness {
-    /// Of logs.
-    pub logs_ms: i64,
-    /// Of the trail.
-    pub trail_ms: i64,
-}
-
-impl Default for Lateness {
-    /// CloudWatch Logs delivers within some three minutes, CloudTrail's files come five minutes after their events on
-    /// average, seven for one in twenty.
-    fn default() -> Lateness {
-        Lateness { logs_ms: 5 * 60_000, trail_ms: 15 * 60_000 }
-    }
-}
-
-impl Lateness {
-    fn is_late(&self, batch: &Batch, now: Timestamp) -> bool {
-        let lateness_ms = match batch.class {
-            Class::Logs => self.logs_ms,
-            Class::Trail => self.trail_ms,
-        };
-        batch.window.is_some_and(|window| now >= window.end().plus_ms(lateness_ms - LATE_EARLY_MS))
-    }
-}
-
-/// So long before a window is judged a batch counts as late already: its judge may have listed the batches before ours
-/// can be seen, and a mark too many only costs a look.
-const LATE_EARLY_MS: i64 = 2 * 60_000;
+/// Milliseconds after a window's end from which a batch counts as late. A window is judged a quarter of an hour after its end
+/// at the earliest; its judge may have listed the batches before ours can be seen, so a mark comes two minutes before that: a
+/// mark too many only costs a look.
+const LATE_AFTER_MS: i64 = (LATE_MINUTES_LEAST as i64 - 2) * 60_000;
 /// How long batches are kept: longer than judging may be down.
 const KEPT_MS: i64 = 3 * 24 * 3_600_000;
 /// Bytes of one batch: a table takes items of 400 KiB, names and keys included.
@@ -265,13 +240,13 @@ pub struct Arrived {
 /// Writes batches as they arrive in the account: each one put, then its mark where it is late; no read, no condition. A
 /// retry writes under another second, which makes no difference to a union. After an error some are written and the rest
 /// is not: whoever retries writes all again.
-pub async fn arrive<S: Store>(store: &S, batches: &[Batch], now: Timestamp, lateness: &Lateness) -> Result<Arrived, StoreError> {
+pub async fn arrive<S: Store>(store: &S, batches: &[Batch], now: Timestamp) -> Result<Arrived, StoreError> {
     let mut arrived = Arrived::default();
     let mut failed = None;
     let mut fitting = Vec::new();
     batches.iter().for_each(|batch| split(batch.clone(), BATCH_BYTES_MAX, &mut fitting));
     for some in fitting.chunks(PUTS_AT_ONCE) {
-        for result in together(some.iter().map(|batch| arrive_one(store, batch, now, lateness))).await {
+        for result in together(some.iter().map(|batch| arrive_one(store, batch, now))).await {
             match result {
                 Ok(is_late) => {
                     arrived.batches += 1;
@@ -285,10 +260,10 @@ pub async fn arrive<S: Store>(store: &S, batches: &[Batch], now: Timestamp, late
 }
 
 /// The batch first: a mark without its batch would be read in vain.
-async fn arrive_one<S: Store>(store: &S, batch: &Batch, now: Timestamp, lateness: &Lateness) -> Result<bool, StoreError> {
+async fn arrive_one<S: Store>(store: &S, batch: &Batch, now: Timestamp) -> Result<bool, StoreError> {
     let put = |key, bytes| vec![Write::Put { key, bytes, expect: Expect::Any, expires: Some(now.plus_ms(KEPT_MS)) }];
     let key = keys::arrived(batch.window, batch.class, &batch.delivery_id(), now);
-    let late = batch.window.filter(|_| lateness.is_late(batch, now)).map(|window| keys::late(window, batch.class, &key));
+    let late = batch.window.filter(|window| now >= window.end().plus_ms(LATE_AFTER_MS)).map(|window| keys::late(window, batch.class, &key));
     store.commit(put(key, batch.encode())).await?;
     match late {
         None => Ok(false),

@@ -3,7 +3,7 @@
 //! The command reads it from a file, the functions from a parameter; the text is the same. There is deliberately no
 //! environment variable: what was decided by can be read in one place.
 
-use outflow_core::config::Config;
+use outflow_core::config::{Config, LATE_MINUTES_LEAST};
 use outflow_core::incident::Severity;
 use toml::{Table, Value};
 
@@ -85,7 +85,9 @@ impl Settings {
                 value.as_str().and_then(Severity::from_word).map(|s| self.least = s).ok_or("\"low\", \"medium\" or \"high\"")
             }
             "logs_late_minutes" => whole(1, 720).map(|n| self.core.logs_late_minutes = n).ok_or("a whole number from 1 to 720"),
-            "trail_late_minutes" => whole(1, 720).map(|n| self.core.trail_late_minutes = n).ok_or("a whole number from 1 to 720"),
+            "trail_late_minutes" => {
+                whole(LATE_MINUTES_LEAST.into(), 720).map(|n| self.core.trail_late_minutes = n).ok_or("a whole number from 15 to 720")
+            },
             unknown => return Err(unknown_key(unknown)),
         };
         fitting.map_err(|wanted| SettingsError::Unfit { key: shown(key), value: shown(&value.to_string()), wanted })
@@ -132,7 +134,7 @@ mod tests {
         for (text, says) in [
             ("noise = 1", "there is no setting `noise`; the nearest is `noise_per_week`"),
             ("noise_per_week = 0", "noise_per_week = 0 is not from 0.01 to 1000"),
-            ("trail_late_minutes = 1.5", "trail_late_minutes = 1.5 is not a whole number from 1 to 720"),
+            ("trail_late_minutes = 1.5", "trail_late_minutes = 1.5 is not a whole number from 15 to 720"),
             ("min_severity = \"\\u001b[31m\"", "min_severity = \"\\u001B[31m\" is not \"low\", \"medium\" or \"high\""),
         ] {
             assert_eq!(Settings::parse(text).unwrap_err().to_string(), says);

@@ -45,7 +45,7 @@ impl Store for Full {
 
 fn taken<S: Store>(store: S, objects: &impl Objects, messages: &[Message]) -> Outcome {
     pollster::block_on(async {
-        let ingest = Ingest::open(store, Own::of_stack("outflow-")).await.unwrap();
+        let ingest = Ingest::open(store, Own::of_stack("outflow-"), "eu-west-1").await.unwrap();
         ingest.take(objects, messages, now()).await
     })
 }
@@ -53,7 +53,7 @@ fn taken<S: Store>(store: S, objects: &impl Objects, messages: &[Message]) -> Ou
 fn check(outcome: &Outcome, expect: Expect) {
     let line = outcome.line("test", now()).text(now());
     let line = line.split_once("]}]},").or(line.split_once("]}],")).map_or(&*line, |(_, rest)| rest);
-    let answer = outcome.answer().map_or_else(|error| format!("error: {error}"), |answer| answer.to_string());
+    let answer = outcome.answer().map_or_else(|error| format!("error: {error}"), |answer| serde_json::to_string(&answer).unwrap());
     expect.assert_eq(&format!("{answer}\n{line}\n"));
 }
 

@@ -62,10 +62,9 @@ fn batches(contents: &[String]) -> Vec<Batch> {
 
 #[test]
 fn late_batches_are_marked_after_they_are_written() {
-    // Logs of 06:55 to 07:00 are judged at 07:05, the trail of 06:45 to 06:50, too; until 07:03 nothing is late.
+    // The window of 06:45 is judged at 07:05 at the earliest, so from 07:03 on what belongs to it is late.
     for (content, late) in [
-        (message("g", "2025-03-20T06:46:00Z", "x"), true),
-        (message("g", "2025-03-20T06:54:59Z", "x"), true),
+        (message("g", "2025-03-20T06:44:59Z", "x"), true),
         (message("g", "2025-03-20T06:55:00Z", "x"), false),
         (message("g", "2025-03-20T07:01:00Z", "x"), false),
         (call("1", "2025-03-20T06:44:59Z", "r", "1"), true),
@@ -73,7 +72,7 @@ fn late_batches_are_marked_after_they_are_written() {
     ] {
         let store = Recorded::default();
         let batches = batches(std::slice::from_ref(&content));
-        let arrived = pollster::block_on(arrive(&store, &batches, now(), &Lateness::default())).unwrap();
+        let arrived = pollster::block_on(arrive(&store, &batches, now())).unwrap();
         assert_eq!(arrived, Arrived { batches: 1, late: u64::from(late) }, "{content}");
         let writes = store.writes.into_inner();
         let key = keys::arrived(batches[0].window, batches[0].class, &batches[0].delivery_id(), now());
@@ -92,10 +91,10 @@ fn what_fails_does_not_keep_the_rest_from_being_written() {
     let batches = batches(&windows);
     assert_eq!(batches.len(), 4);
     let refused = Recorded { refuses: Some("w/"), ..Recorded::default() };
-    assert!(matches!(pollster::block_on(arrive(&refused, &batches, now(), &Lateness::default())), Err(StoreError::Throttled)));
+    assert!(matches!(pollster::block_on(arrive(&refused, &batches, now())), Err(StoreError::Throttled)));
     assert!(refused.writes.into_inner().is_empty(), "no mark without its batch");
     let marks_refused = Recorded { refuses: Some(keys::LATE), ..Recorded::default() };
-    assert!(matches!(pollster::block_on(arrive(&marks_refused, &batches, now(), &Lateness::default())), Err(StoreError::Throttled)));
+    assert!(matches!(pollster::block_on(arrive(&marks_refused, &batches, now())), Err(StoreError::Throttled)));
     assert_eq!(marks_refused.writes.into_inner().len(), 4);
 }
 
@@ -104,7 +103,7 @@ fn what_arrived_is_read_back() {
     let store = Embedded::temporary().unwrap();
     let batches = batches(&[message("g", "2025-03-20T06:46:00Z", "x")]);
     for _ in 0..2 {
-        pollster::block_on(arrive(&store, &batches, now(), &Lateness::default())).unwrap();
+        pollster::block_on(arrive(&store, &batches, now())).unwrap();
     }
     let marks = pollster::block_on(store.list(keys::LATE, "", 10)).unwrap();
     assert_eq!(marks.len(), 1, "a retry writes both again");
