@@ -11,7 +11,7 @@ use outflow_core::time::Timestamp;
 use outflow_pipeline::notify::{Delivery, Outcome, Told, deliver};
 use outflow_pipeline::sender::Sender;
 use outflow_pipeline::store::Store;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::own_log::{Line, Metric};
 use crate::sqs;
@@ -151,6 +151,8 @@ impl Report {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

@@ -566,6 +566,7 @@ mod tests {
             data: true,
             bytes: 0.0,
             span: Span { first: moment.clone(), last: moment },
+            target_id: "service s3".to_owned(),
         };
         Facts { reports, flows: if flows > 0 { vec![flow] } else { Vec::new() }, ..Facts::default() }
     }

@@ -65,7 +65,7 @@ pub struct FlowFact {
     /// When.
     pub span: Span,
     /// Asked for again and again, so it is put together once.
-    target_id: String,
+    pub(crate) target_id: String,
 }
 
 impl FlowFact {

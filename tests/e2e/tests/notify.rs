@@ -47,6 +47,7 @@ fn finding(name: &str) -> Finding {
         usual: (vec!["table books".into()], 1),
         users: (Vec::new(), 0),
         score: 9.0,
+        again: None,
     };
     Finding {
         entity: Entity::function("eu-west-1", "123456789012", name),
