@@ -29,9 +29,19 @@ impl Memory {
         Memory::default()
     }
 
+    /// A copy of its own, from where a test goes several ways.
+    pub fn fork(&self) -> Memory {
+        Memory { items: Arc::new(Mutex::new(self.held().clone())) }
+    }
+
     /// Everything that stands there, in order of keys.
     pub fn items(&self) -> Vec<(Key, Item)> {
         self.held().iter().map(|(key, held)| (key.clone(), held.item.clone())).collect()
+    }
+
+    /// Loses everything.
+    pub fn forget_all(&self) {
+        self.held().clear();
     }
 
     /// Takes away what has expired by then.
