@@ -101,7 +101,7 @@ fn what_fails_does_not_keep_the_rest_from_being_written() {
 #[test]
 fn what_arrived_is_read_back() {
     let store = Embedded::temporary().unwrap();
-    let batches = batches(&[message("g", "2025-03-20T06:46:00Z", "x")]);
+    let batches = batches(&[message("g", "2025-03-20T06:44:00Z", "x")]);
     for _ in 0..2 {
         pollster::block_on(arrive(&store, &batches, now())).unwrap();
     }

@@ -33,13 +33,34 @@ pub struct Embedded {
 }
 
 impl Embedded {
-    /// Opens a file, or makes one.
+    /// Opens a file, or makes one: under another name until it is whole, so that a kill leaves none that can't be opened.
     pub fn open(path: &Path) -> Result<Embedded, OpenError> {
+        if !path.exists()
+            && let Some(store) = Embedded::make(path)?
+        {
+            return Ok(store);
+        }
         let database = Database::builder().set_cache_size(CACHE_BYTES).create(path).map_err(|e| match e {
             redb::DatabaseError::DatabaseAlreadyOpen => OpenError::InUse,
             other => OpenError::Unusable(other.into()),
         })?;
         Embedded::new(database)
+    }
+
+    /// Makes a new file; nothing where another process was faster.
+    fn make(path: &Path) -> Result<Option<Embedded>, OpenError> {
+        let unusable = |e: std::io::Error| OpenError::Unusable(e.into());
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let file = tempfile::Builder::new().prefix(".outflow-").tempfile_in(folder).map_err(unusable)?;
+        let backend = redb::backends::FileBackend::new(file.reopen().map_err(unusable)?).map_err(|e| OpenError::Unusable(e.into()))?;
+        let database =
+            Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(backend).map_err(|e| OpenError::Unusable(e.into()))?;
+        let store = Embedded::new(database)?;
+        match file.persist_noclobber(path) {
+            Ok(_) => Ok(Some(store)),
+            Err(e) if e.error.kind() == std::io::ErrorKind::AlreadyExists => Ok(None),
+            Err(e) => Err(unusable(e.error)),
+        }
     }
 
     /// A store that is gone with the process, on the disk meanwhile so that memory doesn't grow with the log.
