@@ -40,9 +40,8 @@ impl Settings {
         let Some(file) = arg.config.clone().or_else(|| Some(PathBuf::from(FILE)).filter(|f| f.is_file())) else {
             return Ok(Settings { in_effect: Parsed::default(), file: None });
         };
-        let text = std::fs::read_to_string(&file).map_err(|e| {
-            Failure::new("OF101", format!("{} can't be read", file.display()), "check the name after --config").because(&e)
-        })?;
+        let text = std::fs::read_to_string(&file)
+            .map_err(|e| Failure::new("OF101", format!("{} can't be read", file.display()), "check the name after --config").because(&e))?;
         Ok(Settings { in_effect: parse(&file, &text)?, file: Some(file) })
     }
 }

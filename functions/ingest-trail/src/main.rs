@@ -21,7 +21,9 @@ async fn main() -> Result<(), Error> {
     own_log::quiet_panics();
     let context = Context::from_env().await;
     let store = DynamoStore::new(&context.dynamo(), &context.table);
-    let ingest = Ingest::open(store, Own::of_stack(&context.own_prefix), &context.region()).await.context("the table of OUTFLOW_TABLE can't be used")?;
+    let ingest = Ingest::open(store, Own::of_stack(&context.own_prefix), &context.region())
+        .await
+        .context("the table of OUTFLOW_TABLE can't be used")?;
     let (ingest, objects) = (&ingest, &context.s3());
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
         let now = now().map_err(failed)?;

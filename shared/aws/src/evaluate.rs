@@ -165,7 +165,8 @@ mod tests {
     fn the_schedule_says_what_minute_it_is() {
         let clock = Timestamp::parse("2025-03-20T06:42:33Z").unwrap();
         let tick = |text: &str| serde_json::from_str::<Tick>(text).unwrap().now(clock).to_rfc3339();
-        let scheduled = r#"{"version":"0","detail-type":"Scheduled Event","source":"aws.events","time":"2025-03-20T06:40:00Z","detail":{}}"#;
+        let scheduled =
+            r#"{"version":"0","detail-type":"Scheduled Event","source":"aws.events","time":"2025-03-20T06:40:00Z","detail":{}}"#;
         assert_eq!(tick(scheduled), "2025-03-20T06:40:00Z");
         for text in ["{}", r#"{"time":"soon"}"#, r#"{"time":null,"x":1}"#] {
             assert_eq!(tick(text), clock.to_rfc3339(), "{text}");

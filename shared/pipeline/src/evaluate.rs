@@ -374,7 +374,8 @@ impl<'s, S: Store> Evaluate<'s, S> {
             return Ok(());
         }
         let mut changed = values(&self.known)?;
-        let hashes: BTreeMap<String, [u8; 32]> = changed.iter().map(|(name, bytes)| (name.clone(), *blake3::hash(bytes).as_bytes())).collect();
+        let hashes: BTreeMap<String, [u8; 32]> =
+            changed.iter().map(|(name, bytes)| (name.clone(), *blake3::hash(bytes).as_bytes())).collect();
         changed.retain(|name, _| hashes.get(name) != self.saved.get(name));
         self.run.saved += changed.len() as u64;
         self.checkpoint.save(self.store, self.step, changed).await?;

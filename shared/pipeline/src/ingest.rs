@@ -11,8 +11,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Poll;
 
 use outflow_core::batch::{Batch, Packer};
-use outflow_core::decode::{self, Decoded, Line, LogRecord, Reject, Scratch, Sink, TrailRecord};
 use outflow_core::config::LATE_MINUTES_LEAST;
+use outflow_core::decode::{self, Decoded, Line, LogRecord, Reject, Scratch, Sink, TrailRecord};
 use outflow_core::observe::{Assumed, observe_log, observe_trail};
 use outflow_core::time::Timestamp;
 

@@ -70,14 +70,7 @@ impl Judged {
         resolve(&mut self.open, config, now).into_iter().map(|incident| (incident.uid.clone(), incident))
     }
 
-    fn sweep_to(
-        &mut self,
-        id: &str,
-        until: WindowId,
-        judging: &Judging<'_>,
-        telling: Telling,
-        changed: &mut BTreeMap<String, Incident>,
-    ) {
+    fn sweep_to(&mut self, id: &str, until: WindowId, judging: &Judging<'_>, telling: Telling, changed: &mut BTreeMap<String, Incident>) {
         self.swept = until;
         let mut said = Judgement::default();
         let logs_end = self.account.logs_end();
@@ -138,14 +131,7 @@ pub struct Known {
 
 impl Known {
     /// Adds what is known of an account, whose silence was judged up to the window `swept`.
-    pub fn restore(
-        &mut self,
-        id: String,
-        account: Account,
-        swept: WindowId,
-        baselines: BTreeMap<Entity, Baseline>,
-        open: Vec<Incident>,
-    ) {
+    pub fn restore(&mut self, id: String, account: Account, swept: WindowId, baselines: BTreeMap<Entity, Baseline>, open: Vec<Incident>) {
         self.accounts.insert(id, Judged { baselines, open, swept, ..Judged::new(account) });
     }
 

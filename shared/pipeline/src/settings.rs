@@ -81,13 +81,11 @@ impl Settings {
                 number.filter(|n| (0.01..=1_000.0).contains(n)).map(|n| self.core.noise_per_week = n).ok_or("from 0.01 to 1000")
             }
             "resolve_minutes" => whole(60, 10_080).map(|n| self.core.resolve_minutes = n).ok_or("a whole number from 60 to 10080"),
-            "min_severity" => {
-                value.as_str().and_then(Severity::from_word).map(|s| self.least = s).ok_or("\"low\", \"medium\" or \"high\"")
-            }
+            "min_severity" => value.as_str().and_then(Severity::from_word).map(|s| self.least = s).ok_or("\"low\", \"medium\" or \"high\""),
             "logs_late_minutes" => whole(1, 720).map(|n| self.core.logs_late_minutes = n).ok_or("a whole number from 1 to 720"),
             "trail_late_minutes" => {
                 whole(LATE_MINUTES_LEAST.into(), 720).map(|n| self.core.trail_late_minutes = n).ok_or("a whole number from 15 to 720")
-            },
+            }
             unknown => return Err(unknown_key(unknown)),
         };
         fitting.map_err(|wanted| SettingsError::Unfit { key: shown(key), value: shown(&value.to_string()), wanted })

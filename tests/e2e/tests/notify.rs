@@ -122,7 +122,8 @@ async fn a_webhook_says_it_each_time() {
     expect![[r#"
         webhook: 🔴 High: author-handler reads a bucket it never touched
         webhook: 🔴 High, update: author-handler reads a bucket it never touched
-        webhook: ✅ Over: author-handler reads a bucket it never touched"#]].assert_eq(&stage.seen().join("\n"));
+        webhook: ✅ Over: author-handler reads a bucket it never touched"#]]
+    .assert_eq(&stage.seen().join("\n"));
     assert_eq!(stage.slack.requests(), 3);
 }
 
@@ -135,7 +136,8 @@ async fn a_token_threads_and_edits() {
     expect![[r#"
         chat.postMessage: 🔴 High: author-handler reads a bucket it never touched
         chat.postMessage 1: 🔴 High, update: author-handler reads a bucket it never touched
-        chat.update 1: ↩ Withdrawn: author-handler reads a bucket it never touched"#]].assert_eq(&stage.seen().join("\n"));
+        chat.update 1: ↩ Withdrawn: author-handler reads a bucket it never touched"#]]
+    .assert_eq(&stage.seen().join("\n"));
 }
 
 #[tokio::test]

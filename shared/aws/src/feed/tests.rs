@@ -33,6 +33,7 @@ fn queue(bodies: &[&str]) -> Vec<u8> {
 const NOTICE: &str = r#"{"Records":[{"eventSource":"aws:s3","eventName":"ObjectCreated:Put","s3":{"bucket":{"name":"trail"},"object":{"key":"AWSLogs/1/CloudTrail/a+b%3Ac%C3%A9.json.gz"}}},{"eventSource":"aws:s3","eventName":"ObjectRemoved:Delete","s3":{"bucket":{"name":"trail"},"object":{"key":"x"}}}]}"#;
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table of variants reads better whole")]
 fn notices_of_objects() {
     let topic = |text: &str| json!({ "Type": "Notification", "TopicArn": "arn:aws:sns:r:1:t", "Message": text }).to_string();
     let deep = (0..4).fold(NOTICE.to_owned(), |text, _| topic(&text));
@@ -169,6 +170,7 @@ fn log_events() {
 
 /// Payloads of others; the folder lies beside the checkout.
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table of variants reads better whole")]
 fn published_events() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/event-payloads");
     if !folder.is_dir() {
