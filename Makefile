@@ -12,7 +12,7 @@ OUTFLOW := target/release/outflow
 FUZZ_SECONDS ?= 60
 DENY_VERSION := 0.20.2
 
-.PHONY: help demo build check test tools dynamodb deny quality bench fuzz clean
+.PHONY: help demo build check test tools dynamodb deny quality soak bench fuzz clean
 
 help: ## This list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -63,6 +63,9 @@ deny: .tools/bin/cargo-deny ## Licences, sources and doubled versions of depende
 
 quality: ## Detection quality: ten seeds of every story of the books service
 	cargo test --locked --package outflow-tests --test books -- --ignored --nocapture
+
+soak: ## 10,000 disturbed runs of an account in one process, compared with the undisturbed one
+	OUTFLOW_SOAK_RUNS=10000 cargo test --release --locked --package outflow-tests --test account -- --nocapture nothing_on_the_way
 
 bench: ## Speed and memory as ratios in one run
 	cargo run --release --locked --package outflow-bench

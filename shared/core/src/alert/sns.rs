@@ -222,8 +222,8 @@ mod tests {
                            bucket statistics-raw: only statistics-handler, for 19+ days
                   rarity   by chance about once in 3 years in this account
                   before   in the day before: code updated by ci-deploy
-                  first    17:05:12 3f3f3f3f-3f3f-3f3f-3f3f-3f3f3f3f3f3f
-                  last     17:17:40 b2b2b2b2-b2b2-b2b2-b2b2-b2b2b2b2b2b2
+                  events   first 17:05:12 3f3f3f3f-3f3f-3f3f-3f3f-3f3f3f3f3f3f
+                           last  17:17:40 b2b2b2b2-b2b2-b2b2-b2b2-b2b2b2b2b2b2
                   next     if nobody planned this, take the permission from its role and
                            look at its last change
                   id       7c1f90ab2233445566778899aabbccdd

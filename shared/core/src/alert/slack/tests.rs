@@ -97,6 +97,7 @@ fn a_storm() {
             - account 123456789012 · eu-west-1
             *Since*  Tue 14 Oct 2025 17:05 UTC, 12 minutes, still going
             *Rate*  observed 2,431 calls in 5 minutes, expected 190
+                    in all about 4,600 calls more than expected
             *Learnt*  from 21 days of its history
             *Hours*  ▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▃▃▃▂▂▂[█]
                     calls an hour in 25 hours: most 5,310; from 17:00 on 5,310
@@ -120,7 +121,7 @@ fn a_silence() {
             # 🔴 High: price-refresh has gone quiet
             - account 123456789012 · eu-west-1
             *Since*  Tue 14 Oct 2025 14:10 UTC, still open
-            *Rate*  observed no call for 3 hours, expected 20 minutes at most
+            *Rate*  no call for 3 hours, usually 20 minutes at most between two calls
             *Learnt*  from 21 days of its history
             *Hours*  ▅▂▂▂▂▂▂▂▂▂▂▂▂▄▄▄▇▇▇██▁▁▁[▁]
                     calls an hour in 25 hours: most 900; none for over 3 hours
@@ -153,7 +154,7 @@ fn several_findings_as_an_update() {
                     author-handler fails 72 times as often as usual
                     author-handler takes 72 times as long as usual
                     author-handler costs 72 times as much as usual
-                    and 4 more
+                    and 4 more findings
             *Next*  if nobody planned this, take the permission from its role and look at its last change
             - <https://eu-west-1.console.aws.amazon.com/cloudwatch/home?region=eu-west-1#logsV2:log-groups/log-group/$252Faws$252Flambda$252Fauthor-handler/log-events$3Fstart$3D1760461212000$26end$3D1760462560000|Its log>  ·  <https://eu-west-1.console.aws.amazon.com/lambda/home?region=eu-west-1#/functions/author-handler|Function>
             - events 3f3f3f3f-3f3f-3f3f-3f3f-3f3f3f3f3f3f to b2b2b2b2-b2b2-b2b2-b2b2-b2b2b2b2b2b2 · incident 7c1f90ab2233445566778899aabbccdd
@@ -282,18 +283,18 @@ fn hostile_names() {
         sample("hostile"),
         Stand::Alone(None),
         expect![[r#"
-        (🔴 High: evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxx… calls evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxx…:evil HIGH  forgedxxxxxx… (Tue 14 Oct 2025 17:05 UTC, within a minute so far))
-        # 🔴 High: evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxx… calls evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxx…:evil HIGH  forgedxxxxxx…
-        - account evil HIGH  forgedxxxxxx… · eu-west-1
-        *Since*  Tue 14 Oct 2025 17:05 UTC, within a minute so far
-        *Flow*  evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxx… → evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxx… ×214 → bucket evil HIGH  forgedxxxxxxxxxxxxxxxxxxx…
-        *Usual*  in 21 days 3 targets: evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxx…, evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxx…, evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxx…
-                bucket evil HIGH  forgedxxxxxxxxxxxxxxxxxxx…: only evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxx…, evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxx…, evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxx…
-        *Rarity*  by chance about once in 3 years in this account
-        *Before*  in the day before: evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…; evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…; evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…; 1 more
-        *Next*  if nobody planned this, take the permission from its role and look at its last change
-        - event evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx… · incident evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…
-    "#]],
+            (🔴 High: evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxx… calls evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxx…:evil HIGH  forgedxxxxxx… (Tue 14 Oct 2025 17:05 UTC, within a minute so far))
+            # 🔴 High: evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxx… calls evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxx…:evil HIGH  forgedxxxxxx…
+            - account evil HIGH  forgedxxxxxx… · eu-west-1
+            *Since*  Tue 14 Oct 2025 17:05 UTC, within a minute so far
+            *Flow*  evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxx… → evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxx… ×214 → bucket evil HIGH  forgedxxxxxxxxxxxxxxxxxxx…
+            *Usual*  in 21 days 3 targets: evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxx…, evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxx…, evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxx…
+                    bucket evil HIGH  forgedxxxxxxxxxxxxxxxxxxx…: only evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxx…, evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxx…, evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxx…
+            *Rarity*  by chance about once in 3 years in this account
+            *Before*  in the day before: evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…; evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…; evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…; 1 earlier change
+            *Next*  if nobody planned this, take the permission from its role and look at its last change
+            - event evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx… · incident evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…
+        "#]],
     );
 }
 
@@ -314,7 +315,7 @@ fn without_blocks() {
         author-handler fails 72 times as often as usual
         author-handler takes 72 times as long as usual
         author-handler costs 72 times as much as usual
-        and 4 more
+        and 4 more findings
         next: if nobody planned this, take the permission from its role and look at its last change
         events 3f3f3f3f-3f3f-3f3f-3f3f-3f3f3f3f3f3f to b2b2b2b2-b2b2-b2b2-b2b2-b2b2b2b2b2b2 · incident 7c1f90ab2233445566778899aabbccdd"#]]
     .assert_eq(&said.text);
