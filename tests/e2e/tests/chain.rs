@@ -1,0 +1,173 @@
+//! The whole chain on real parts: from objects and subscription messages to the channel, through four processes.
+//!
+//! What must hold: the confirmed incidents in the table are those that replay finds in the same records, ids and whole
+//! contents, whatever is delivered twice, late, in pieces or by a second feed, and whoever is killed meanwhile; people
+//! read of each once. `OUTFLOW_CHAIN_RUNS` says how many disturbed runs there are. Times are printed and not judged: they
+//! are the machine's. Deliberately absent: what single functions do with hostile input, see the other tests.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may fail")]
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use outflow_core::incident::{Incident, Severity};
+use outflow_core::time::Timestamp;
+use outflow_e2e::chain::{Chain, Killer, MINUTE_MS};
+use outflow_simulate::{Books, Story, write};
+use outflow_tests::account::{Cut, Records, deliveries};
+use outflow_tests::said;
+
+const HOUR_MS: i64 = 60 * MINUTE_MS;
+/// The wait after the last delivery, in which all windows become due.
+const AFTER_MS: i64 = 30 * MINUTE_MS;
+/// How far ahead a delivery may be of the end of what it holds.
+const DELAY_MS: i64 = 15 * MINUTE_MS;
+
+/// A story, its records and what replay says of them.
+struct Tale {
+    story: Story,
+    records: Records,
+    /// The story's begin.
+    from: i64,
+    first: i64,
+    last: i64,
+    replayed: BTreeMap<String, Incident>,
+}
+
+fn tale(story: Story, days: u32) -> Tale {
+    let folder = tempfile::tempdir().unwrap();
+    let written = write(&Books { seed: 1, days, story }, folder.path()).unwrap();
+    let records = Records::read(folder.path());
+    let times = || records.trail.iter().map(|(at, _)| *at).chain(records.events.iter().map(|(_, event)| event.at_ms));
+    let from = written.truth.first().map_or(0, |truth| Timestamp::parse(&truth.from).unwrap().ms());
+    let (first, last) = (times().min().unwrap(), times().max().unwrap());
+    let replayed = said(folder.path()).incidents.into_iter().map(|incident| (incident.uid.clone(), incident)).collect();
+    Tale { story, records, from, first, last, replayed }
+}
+
+impl Tale {
+    /// When evaluate runs: every minute around the story's begin, every hour of its day, and every four hours else.
+    fn ticks(&self) -> Vec<i64> {
+        let end = self.last + DELAY_MS + AFTER_MS;
+        let mut now = self.first - self.first.rem_euclid(HOUR_MS);
+        let mut ticks = Vec::new();
+        while now < end {
+            let since = now - self.from;
+            now += match since {
+                _ if (-10 * MINUTE_MS..HOUR_MS).contains(&since) => MINUTE_MS,
+                _ if (-5 * HOUR_MS..8 * HOUR_MS).contains(&since) => HOUR_MS - (since + 10 * MINUTE_MS).rem_euclid(HOUR_MS),
+                _ => 4 * HOUR_MS,
+            };
+            ticks.push(now);
+        }
+        ticks
+    }
+
+    fn loud(&self) -> Vec<&Incident> {
+        self.replayed.values().filter(|incident| incident.severity() >= Severity::Medium).collect()
+    }
+
+    /// What differs between replay and the table, for a person.
+    fn differences(&self, confirmed: &BTreeMap<String, Incident>) -> Vec<String> {
+        let mut found = Vec::new();
+        for (uid, incident) in &self.replayed {
+            match confirmed.get(uid) {
+                None => found.push(format!("missing: {uid} {}", outflow_core::alert::title(incident))),
+                Some(other) if other != incident => found.push(format!("differs: {uid}\n  table:  {other:?}\n  replay: {incident:?}")),
+                Some(_) => {}
+            }
+        }
+        let beyond = confirmed.iter().filter(|(uid, _)| !self.replayed.contains_key(*uid));
+        found.extend(beyond.map(|(uid, incident)| format!("beyond: {uid} {}", outflow_core::alert::title(incident))));
+        found
+    }
+}
+
+/// What people read: one first message an incident; with kills perhaps the same one again.
+async fn check_channel(chain: &Chain, tale: &Tale, is_disturbed: bool) {
+    let firsts = chain.first_messages();
+    for incident in tale.loud() {
+        // A rate's title has the number of its minute; a flow's stays as it is.
+        let title = outflow_core::alert::title(incident);
+        let of_it: Vec<_> = firsts.iter().filter(|kept| kept.body.to_string().contains(&incident.uid)).collect();
+        assert!(!of_it.is_empty(), "{title} is not in the channel: {firsts:?}");
+        assert!(of_it.iter().all(|kept| kept.body == of_it[0].body), "said twice with other words: {of_it:?}");
+        assert!(is_disturbed || of_it.len() == 1, "{title} is said {} times: {of_it:?}", of_it.len());
+        let text = of_it[0].body["text"].as_str().unwrap();
+        assert!(tale.story != Story::ForeignFlow || text.contains(&title), "{title} is said as {text}");
+    }
+    assert!(is_disturbed || firsts.len() == tale.loud().len(), "{firsts:?}");
+    if !is_disturbed {
+        assert_eq!(chain.slack.requests(), chain.slack.kept().len(), "Slack refused something");
+        assert_eq!(chain.errors, Vec::<String>::new());
+    }
+    assert_eq!(chain.dead_letters().await, 0);
+}
+
+async fn undisturbed(story: Story, days: u32) {
+    let tale = tale(story, days);
+    let Some(mut chain) = Chain::start(Killer::none()).await else { return };
+    let started = Instant::now();
+    let all = deliveries(&tale.records, &Cut::default());
+    chain.run(&all, &tale.ticks()).await;
+    let differences = tale.differences(&chain.confirmed().await);
+    println!("{story}, {days} days: {} deliveries, {:.0?}, {} differences", all.len(), started.elapsed(), differences.len());
+    assert_eq!(differences, Vec::<String>::new());
+    assert!(!tale.loud().is_empty(), "nothing is told");
+    check_channel(&chain, &tale, false).await;
+}
+
+#[tokio::test]
+async fn three_weeks_with_a_foreign_flow() {
+    undisturbed(Story::ForeignFlow, 21).await;
+}
+
+#[tokio::test]
+async fn a_storm_and_a_silence() {
+    undisturbed(Story::Storm, 8).await;
+    undisturbed(Story::SilentCron, 8).await;
+}
+
+fn disturbed(seed: u64) -> Cut {
+    Cut { seed, twice: 20, shuffled: true, cut: 20, by_event_bus: 10 }
+}
+
+#[tokio::test]
+async fn whatever_comes_twice_late_or_in_pieces_and_whoever_is_killed() {
+    let runs = std::env::var("OUTFLOW_CHAIN_RUNS").map_or(1, |n| n.parse::<u64>().unwrap());
+    let tale = tale(Story::ForeignFlow, 5);
+    let (mut kills, mut differences) = (0, Vec::new());
+    for seed in 1..=runs {
+        let Some(mut chain) = Chain::start(Killer::of(seed, 10)).await else { return };
+        let started = Instant::now();
+        chain.run(&deliveries(&tale.records, &disturbed(seed)), &tale.ticks()).await;
+        let found = tale.differences(&chain.confirmed().await);
+        let killed = chain.kills();
+        println!(
+            "run {seed}: killed {killed:?}, {} differences, {} first messages, {:.0?}",
+            found.len(),
+            chain.first_messages().len(),
+            started.elapsed()
+        );
+        kills += killed.values().sum::<u64>();
+        differences.extend(found.into_iter().map(|text| format!("run {seed}: {text}")));
+        check_channel(&chain, &tale, true).await;
+    }
+    println!("{runs} runs, {kills} kills, {} differences", differences.len());
+    assert_eq!(differences, Vec::<String>::new());
+    assert!(kills > 0);
+}
+
+/// The comparison above can tell: a table that is lost in the middle says something else.
+#[tokio::test]
+async fn a_table_that_is_lost_is_noticed() {
+    let tale = tale(Story::ForeignFlow, 5);
+    let Some(mut chain) = Chain::start(Killer::none()).await else { return };
+    let (all, ticks) = (deliveries(&tale.records, &Cut::default()), tale.ticks());
+    let (before, after) = ticks.split_at(ticks.partition_point(|tick| *tick < (tale.first + tale.from) / 2));
+    let (come, later) = all.split_at(all.partition_point(|d| d.at_ms < *before.last().unwrap()));
+    chain.run(come, before).await;
+    chain.on_new_table("lost").await;
+    chain.run(later, after).await;
+    assert_ne!(tale.differences(&chain.confirmed().await), Vec::<String>::new());
+}
