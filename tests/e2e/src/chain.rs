@@ -39,6 +39,8 @@ const QUIET_MS: i64 = 10 * MINUTE_MS;
 const STREAM_BYTES_MAX: usize = 4 << 20;
 /// How often one event is tried before the run fails: so many kills in a row don't happen by chance.
 const TRIES_MAX: usize = 20;
+/// How long an invocation is thought to last before there was one.
+const LIKELY: Duration = Duration::from_millis(100);
 /// Tries of a message before it is a dead letter.
 const RECEIVES_MAX: usize = 10;
 
@@ -80,9 +82,17 @@ impl Killer {
         Killer { dice: Dice(0), percent: 0 }
     }
 
-    /// Kills in so many of a hundred invocations, at a time in them that the seed says.
+    /// Kills in so many of a hundred invocations, at a time in them that the seed says. Notify, which has little to do, is
+    /// killed in every other.
     pub fn of(seed: u64, percent: u64) -> Killer {
         Killer { dice: Dice(seed), percent }
+    }
+
+    /// When to kill, in an invocation that should last so long; it may be over by then.
+    fn wait(&mut self, who: Who, likely: Duration) -> Option<Duration> {
+        let percent = if who == Who::Notify && self.percent > 0 { 50 } else { self.percent };
+        let most = u64::try_from(likely.as_micros()).unwrap_or(u64::MAX) * 3 / 2;
+        (self.dice.below(100) < percent).then(|| Duration::from_micros(self.dice.below(most)))
     }
 }
 
@@ -177,7 +187,7 @@ impl Chain {
         for who in Who::ALL {
             let kills = self.workers.get(&who).map_or(0, |worker| worker.kills);
             let function = Function::start(&binary(who.package()), &env);
-            self.workers.insert(who, Worker { function, last: Duration::ZERO, kills });
+            self.workers.insert(who, Worker { function, last: LIKELY, kills });
         }
     }
 
@@ -202,10 +212,9 @@ impl Chain {
     /// Invokes a function as its trigger would. Nothing: it failed or was killed, and the trigger tries again.
     fn invoke(&mut self, who: Who, event: &str) -> Option<Value> {
         let worker = self.workers.get_mut(&who).unwrap();
-        if self.killer.percent > 0 && self.killer.dice.below(100) < self.killer.percent {
-            let most = u64::try_from(worker.last.as_micros()).unwrap() * 3 / 2;
+        if let Some(wait) = self.killer.wait(who, worker.last) {
             let answer = worker.function.send(event.to_owned());
-            std::thread::sleep(Duration::from_micros(self.killer.dice.below(most)));
+            std::thread::sleep(wait);
             worker.function.restart();
             worker.kills += 1;
             return answer.try_recv().ok().and_then(Result::ok);

@@ -8,10 +8,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may fail")]
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use base64::Engine as _;
 use outflow_core::incident::{Incident, Severity};
-use outflow_core::time::Timestamp;
+use outflow_core::time::{Timestamp, WINDOW_MS};
 use outflow_e2e::chain::{Chain, Killer, MINUTE_MS};
 use outflow_simulate::{Books, Story, write};
 use outflow_tests::account::{Cut, Records, deliveries};
@@ -20,6 +21,8 @@ use outflow_tests::said;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
 /// The wait after the last delivery, in which all windows become due.
 const AFTER_MS: i64 = 30 * MINUTE_MS;
+/// Repetitions of a measurement.
+const LAPS: u64 = 20;
 /// How far ahead a delivery may be of the end of what it holds.
 const DELAY_MS: i64 = 15 * MINUTE_MS;
 
@@ -170,4 +173,114 @@ async fn a_table_that_is_lost_is_noticed() {
     chain.on_new_table("lost").await;
     chain.run(later, after).await;
     assert_ne!(tale.differences(&chain.confirmed().await), Vec::<String>::new());
+}
+
+/// Where the time went between an event and its message. Times of delivery and of ticks are simulated, the others real.
+struct Lap {
+    /// From the event until AWS delivered it.
+    delivered: Duration,
+    /// From the delivery until its batch was in the table: object, queue, ingest.
+    stored: Duration,
+    /// From the delivery until the tick that said it: what it waited for the minute and for its window.
+    waited: Duration,
+    /// From that tick until it was in the channel: evaluate, topic, queue, notify.
+    told: Duration,
+}
+
+impl Lap {
+    const ROWS: [(&str, fn(&Lap) -> Duration); 5] = [
+        ("event to delivery, as AWS takes it", |lap| lap.delivered),
+        ("delivery to table", |lap| lap.stored),
+        ("wait for the tick that tells", |lap| lap.waited),
+        ("tick to channel", |lap| lap.told),
+        ("without waits: delivery to table, tick to channel", |lap| lap.stored + lap.told),
+    ];
+}
+
+/// An event whose message is waited for.
+struct Mark {
+    id: String,
+    at_ms: i64,
+}
+
+/// Plays the minutes after `from` on a copy of the table, until somebody reads of it.
+async fn lap(chain: &mut Chain, tale: &Tale, from: i64, mark: &Mark, seed: u64) -> Lap {
+    let (before, mut delivery) = (chain.first_messages().len(), None);
+    let cut = Cut { seed, shuffled: true, ..Cut::default() };
+    let all = deliveries(&tale.records.between(from, from + 3 * HOUR_MS), &cut);
+    let mut coming = all.iter().peekable();
+    for tick in (1..180).map(|minute| from + minute * MINUTE_MS) {
+        while let Some(one) = coming.next_if(|d| d.at_ms < tick) {
+            let started = Instant::now();
+            chain.deliver(std::slice::from_ref(one), false).await;
+            if delivery.is_none() && holds(&one.bytes, &mark.id) {
+                delivery = Some((one.at_ms, started.elapsed()));
+            }
+        }
+        let started = Instant::now();
+        chain.evaluate(tick);
+        chain.notify().await;
+        if chain.first_messages().len() > before {
+            let (at_ms, stored) = delivery.expect("it is told before it came");
+            let span = |from: i64, to: i64| Duration::from_millis(u64::try_from(to - from).unwrap());
+            return Lap { delivered: span(mark.at_ms, at_ms), stored, waited: span(at_ms, tick), told: started.elapsed() };
+        }
+    }
+    panic!("nothing is told");
+}
+
+fn holds(bytes: &[u8], id: &str) -> bool {
+    let value: serde_json::Value = serde_json::from_slice(bytes).unwrap();
+    let message = value["awslogs"]["data"].as_str().map(|data| {
+        let packed = base64::engine::general_purpose::STANDARD.decode(data).unwrap();
+        outflow_tests::forms::gunzip(&packed)
+    });
+    message.unwrap_or_else(|| value.to_string()).contains(id)
+}
+
+async fn laps(tale: &Tale, mark: &Mark) {
+    let Some(mut chain) = Chain::start(Killer::none()).await else { return };
+    let quarter = 15 * MINUTE_MS;
+    let from = (tale.from - 10 * MINUTE_MS).div_euclid(quarter) * quarter;
+    let all = deliveries(&tale.records.between(i64::MIN, from), &Cut::default());
+    let (come, later) = all.split_at(all.partition_point(|d| d.at_ms < from));
+    let ticks: Vec<i64> = tale.ticks().into_iter().filter(|tick| *tick < from).chain([from]).collect();
+    chain.run(come, &ticks).await;
+    chain.deliver(later, true).await;
+    let items = chain.items().await;
+    let mut laps = Vec::new();
+    for seed in 1..=LAPS {
+        chain.on_new_table(&format!("lap-{seed}")).await;
+        chain.put(&items).await;
+        chain.evaluate(from);
+        laps.push(lap(&mut chain, tale, from, mark, seed).await);
+    }
+    println!("{}, {LAPS} times, in seconds{:>35}{:>9}{:>9}", tale.story, "p50", "p99", "most");
+    for (name, of) in Lap::ROWS {
+        let mut times: Vec<f64> = laps.iter().map(|lap| of(lap).as_secs_f64()).collect();
+        times.sort_by(f64::total_cmp);
+        let rank = |percent: usize| times[(times.len() * percent).div_ceil(100) - 1];
+        println!("  {name:<52}{:>9.3}{:>9.3}{:>9.3}", rank(50), rank(99), rank(100));
+    }
+}
+
+/// From the first call of a flow that was never there to the channel.
+#[tokio::test]
+async fn how_long_a_new_flow_takes() {
+    let tale = tale(Story::ForeignFlow, 5);
+    let is_it = |text: &str| text.contains("author-handler") && text.contains("statistics-raw");
+    let of_story = tale.records.trail.iter().filter(|(at, _)| *at >= tale.from);
+    let (at, record) = of_story.clone().find(|(_, record)| is_it(&record.to_string())).expect("the story's first call");
+    laps(&tale, &Mark { id: record["eventID"].as_str().unwrap().to_owned(), at_ms: *at }).await;
+}
+
+/// From the first report of a storm's second window to the channel.
+#[tokio::test]
+async fn how_long_a_storm_takes() {
+    let tale = tale(Story::Storm, 8);
+    let second = (tale.from.div_euclid(WINDOW_MS) + 1) * WINDOW_MS;
+    let of_author = |group: &str| group.ends_with("/author-handler");
+    let mut reports = tale.records.events.iter().filter(|(stream, event)| of_author(&stream.group) && event.message.starts_with("REPORT"));
+    let (_, event) = reports.find(|(_, event)| event.at_ms >= second).expect("the storm's reports");
+    laps(&tale, &Mark { id: event.id.clone(), at_ms: event.at_ms }).await;
 }
