@@ -4,7 +4,7 @@
 //! publishers that wrap their events are unwrapped here, since the product doesn't know their wrappers. There is
 //! deliberately no expectation here: what must hold stands in the tests.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests may fail the test")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may fail the test")]
 
 pub mod account;
 pub mod data;

@@ -3,6 +3,8 @@
 //! What must hold: every good record is in the store once, whatever else came with it; what could not be read or had is
 //! in the partial response, or is the invocation's error; the own log says what and why in one line, and never quotes.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests may fail")]
+
 use std::collections::BTreeSet;
 use std::io::Write as _;
 
