@@ -17,6 +17,7 @@ use outflow_aws::dynamo::DynamoStore;
 use outflow_core::incident::Incident;
 use outflow_core::time::Timestamp;
 use outflow_pipeline::evaluate::Told;
+use outflow_pipeline::keys;
 use outflow_pipeline::store::Store;
 use outflow_tests::account::{Delivery, Dice};
 use outflow_tests::forms;
@@ -358,6 +359,12 @@ impl Chain {
         let items = store.list("told", "", 10_000).await.unwrap();
         let all = items.iter().map(|(_, item)| serde_json::from_slice::<Told>(&item.bytes).unwrap()).filter(|told| told.step > 0);
         all.map(|told| (told.incident.uid.clone(), told.incident)).collect()
+    }
+
+    /// Messages that were committed and never left.
+    pub async fn unsent(&self) -> usize {
+        let store = DynamoStore::new(&self.dynamo.client(), &*self.table);
+        store.list(keys::OUTBOX, "", 10_000).await.unwrap().len()
     }
 
     /// First messages of incidents, as they stand in the channel.

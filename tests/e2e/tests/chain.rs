@@ -104,7 +104,7 @@ async fn check_channel(chain: &Chain, tale: &Tale, is_disturbed: bool) {
         assert_eq!(chain.slack.requests(), chain.slack.kept().len(), "Slack refused something");
         assert_eq!(chain.errors, Vec::<String>::new());
     }
-    assert_eq!(chain.dead_letters().await, 0);
+    assert_eq!((chain.unsent().await, chain.dead_letters().await), (0, 0), "messages that never left, dead letters");
 }
 
 async fn undisturbed(story: Story, days: u32) {
