@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
 use aws_sdk_s3::types::CreateBucketConfiguration;
-use aws_sdk_sqs::types::{MessageSystemAttributeName, QueueAttributeName, SendMessageBatchRequestEntry};
+use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, MessageSystemAttributeName, QueueAttributeName, SendMessageBatchRequestEntry};
 use outflow_aws::dynamo::DynamoStore;
 use outflow_core::incident::Incident;
 use outflow_core::time::Timestamp;
@@ -42,8 +42,8 @@ const STREAM_BYTES_MAX: usize = 4 << 20;
 const TRIES_MAX: usize = 20;
 /// How long an invocation is thought to last before there was one.
 const LIKELY: Duration = Duration::from_millis(100);
-/// Tries of a message before it is a dead letter.
-const RECEIVES_MAX: usize = 10;
+/// Tries of a message before it is a dead letter: more than would be killed in a row.
+const RECEIVES_MAX: usize = 30;
 
 /// One of the four functions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -298,15 +298,19 @@ impl Chain {
             let answer = self.invoke(queue.who, &queue_event(queue, got.messages()));
             let failures = answer.as_ref().map(|a| a["batchItemFailures"].as_array().cloned().unwrap_or_default());
             let failed: BTreeSet<&str> = failures.iter().flatten().filter_map(|f| f["itemIdentifier"].as_str()).collect();
+            let mut done = Vec::new();
             for message in got.messages() {
-                let receipt = message.receipt_handle().unwrap();
+                let (id, receipt) = (message.message_id().unwrap(), message.receipt_handle().unwrap());
                 if answer.is_none() {
                     // The invocation died: its messages come again.
                     let request = self.sqs.change_message_visibility().queue_url(&url).receipt_handle(receipt);
                     request.visibility_timeout(0).send().await.unwrap();
-                } else if !failed.contains(message.message_id().unwrap()) {
-                    self.sqs.delete_message().queue_url(&url).receipt_handle(receipt).send().await.unwrap();
+                } else if !failed.contains(id) {
+                    done.push(DeleteMessageBatchRequestEntry::builder().id(id).receipt_handle(receipt).build().unwrap());
                 }
+            }
+            if !done.is_empty() {
+                self.sqs.delete_message_batch().queue_url(&url).set_entries(Some(done)).send().await.unwrap();
             }
         }
     }
