@@ -2,9 +2,9 @@
 //!
 //! What must hold: the confirmed incidents in the table are those that replay finds in the same records, ids and whole
 //! contents, whatever is delivered twice, late, in pieces or by a second feed, and whoever is killed meanwhile; people
-//! read of each once. `OUTFLOW_CHAIN_RUNS` says how many disturbed runs there are, and with
-//! them how often times are taken. Times are printed and not judged: they
-//! are the machine's. Deliberately absent: what single functions do with hostile input, see the other tests.
+//! read of each once. `OUTFLOW_CHAIN_RUNS` says how many disturbed runs there are, and with them how often times are
+//! taken. Times are printed and not judged: they are the machine's. Deliberately absent: what single functions do with
+//! hostile input, see the other tests.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may fail")]
 
