@@ -10,9 +10,10 @@ LOGS ?=
 DEMO := demo-out
 OUTFLOW := target/release/outflow
 FUZZ_SECONDS ?= 60
+CHAIN_RUNS ?= 10
 DENY_VERSION := 0.20.2
 
-.PHONY: help demo build check test tools dynamodb deny quality soak bench fuzz clean
+.PHONY: help demo build check test e2e tools dynamodb deny quality soak bench fuzz clean
 
 help: ## This list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -44,6 +45,11 @@ test: tools ## Everything that must hold; what CI runs
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	$(MAKE) --no-print-directory deny
 	cargo test --workspace --locked
+
+# Of the whole workspace, since that is what the tests have built already; one after the other, since some tell times.
+e2e: tools ## The functions as processes on real parts, with CHAIN_RUNS disturbed runs; prints how long an alert takes
+	OUTFLOW_CHAIN_RUNS=$(CHAIN_RUNS) cargo test --workspace --locked --test chain --test dynamo --test ingest --test notify \
+		-- --nocapture --test-threads=1
 
 tools: .tools/ocsf-2004.json .tools/bin/cargo-deny dynamodb ## What tests need, pinned, into .tools/
 

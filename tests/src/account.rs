@@ -176,7 +176,7 @@ pub struct Dice(pub u64);
 
 impl Dice {
     /// The next number.
-    pub fn roll(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -186,6 +186,6 @@ impl Dice {
 
     /// The next number below `n`, 0 where that is none.
     pub fn below(&mut self, n: u64) -> u64 {
-        self.roll() % n.max(1)
+        self.number() % n.max(1)
     }
 }

@@ -221,8 +221,8 @@ impl Disturbed {
         let kill_at = (self.left > 0).then(|| self.dice.below(KILL_WITHIN));
         self.left = self.left.saturating_sub(1);
         let trouble = if self.dice.below(2) == 0 { 4 } else { 0 };
-        let plan = Plan { seed: self.dice.roll(), throttled: trouble, conflicting: trouble, lost: trouble, kill_at };
-        let dice = RefCell::new(Dice(self.dice.roll()));
+        let plan = Plan { seed: self.dice.number(), throttled: trouble, conflicting: trouble, lost: trouble, kill_at };
+        let dice = RefCell::new(Dice(self.dice.number()));
         // Evaluators borrow their store; a test of some thousand runs may leak some small ones.
         Box::leak(Box::new(Yielding { inner: Failing::new(self.memory.clone(), plan), dice }))
     }
@@ -278,10 +278,10 @@ fn race<T>(dice: &mut Dice, a: impl Future<Output = T>, b: impl Future<Output = 
 /// Runs a story's hours once, disturbed as the seed says. Gives the store, what was heard, and how many processes died.
 fn disturbed(prepared: &Prepared, seed: u64, wiped: bool) -> (Memory, Heard, u64) {
     let mut dice = Dice(seed);
-    let cut = Cut { seed: dice.roll(), twice: 20, shuffled: true, cut: 30, by_event_bus: 10 };
+    let cut = Cut { seed: dice.number(), twice: 20, shuffled: true, cut: 30, by_event_bus: 10 };
     let all = deliveries(&prepared.records, &cut);
     let memory = prepared.base.fork();
-    let heard = Heard::new(dice.roll(), dice.below(2) * 10);
+    let heard = Heard::new(dice.number(), dice.below(2) * 10);
     let mut run = Disturbed { dice, memory: memory.clone(), config: Config::default(), kills: 0, left: 6 };
     let (mut ingest, mut one, mut two) = (run.process(), run.process(), run.process());
     let two_at_once = run.dice.below(2) == 0;
@@ -309,7 +309,7 @@ fn disturbed(prepared: &Prepared, seed: u64, wiped: bool) -> (Memory, Heard, u64
             run.revive(&mut one);
             run.revive(&mut two);
             let config = run.config.clone();
-            let mut order = Dice(run.dice.roll());
+            let mut order = Dice(run.dice.number());
             let results = if two_at_once {
                 race(&mut order, minute(&mut one, &config, now, &heard), minute(&mut two, &config, now, &heard))
             } else {

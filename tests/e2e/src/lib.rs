@@ -5,4 +5,5 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests may fail the test")]
 
+pub mod chain;
 pub mod parts;
