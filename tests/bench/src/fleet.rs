@@ -6,8 +6,10 @@
 //! season here: what is measured is what ordinary traffic costs.
 
 use outflow_core::time::Timestamp;
-use outflow_tests::account::{Dice, REGION};
+use outflow_tests::account::REGION;
 use outflow_tests::forms::{self, Event, Stream};
+
+use crate::generate::Dice;
 
 const ACCOUNT: &str = "111122223333";
 /// Of the published files of a trail, 2,900 events in 55.
@@ -97,7 +99,7 @@ impl Fleet {
         let mut events = Vec::new();
         for _ in 0..invocations {
             let begin = minute * 60_000 + self.dice.below(50_000) as i64;
-            let (id, ms) = (self.uuid(), 20 + self.dice.below(40));
+            let (id, ms) = (self.dice.uuid(), 20 + self.dice.below(40));
             let report = format!(
                 "REPORT RequestId: {id}\tDuration: {ms}.37 ms\tBilled Duration: {} ms\tMemory Size: 256 MB\tMax Memory Used: 91 MB\t\n",
                 ms + 1
@@ -142,16 +144,11 @@ impl Fleet {
             ),
         };
         let category = if is_data { "Data" } else { "Management" };
-        let (event, request_id) = (self.uuid(), self.uuid());
+        let (event, request_id) = (self.dice.uuid(), self.dice.uuid());
         format!(
             r#"{{"eventVersion":"1.11","userIdentity":{{"type":"AssumedRole","principalId":"AROAEXAMPLE:{name}","arn":"arn:aws:sts::{ACCOUNT}:assumed-role/{name}-role/{name}","accountId":"{ACCOUNT}","accessKeyId":"ASIAEXAMPLE","sessionContext":{{"sessionIssuer":{{"type":"Role","principalId":"AROAEXAMPLE","arn":"arn:aws:iam::{ACCOUNT}:role/{name}-role","accountId":"{ACCOUNT}","userName":"{name}-role"}},"attributes":{{"creationDate":"{at}","mfaAuthenticated":"false"}}}},"inScopeOf":{{"issuerType":"AWS::Lambda::Function","credentialsIssuedTo":"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"}}}},"eventTime":"{at}","eventSource":"{source}.amazonaws.com","eventName":"{call}","awsRegion":"{REGION}","sourceIPAddress":"203.0.113.9","userAgent":"[aws-sdk-nodejs/3.1 exec-env/AWS_Lambda_nodejs22.x]","requestParameters":{request},"responseElements":null,"requestID":"{request_id}","eventID":"{event}","readOnly":true,"resources":[{resource}],"eventType":"AwsApiCall","managementEvent":{},"recipientAccountId":"{ACCOUNT}","eventCategory":"{category}"}}"#,
             !is_data
         )
-    }
-
-    fn uuid(&mut self) -> String {
-        let (a, b) = (self.dice.next(), self.dice.next());
-        format!("{:08x}-{:04x}-4{:03x}-a{:03x}-{:012x}", a >> 32, a >> 16 & 0xffff, a & 0xfff, b >> 52, b & 0xffff_ffff_ffff)
     }
 }
 
