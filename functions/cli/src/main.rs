@@ -3,6 +3,7 @@
 //! A shell: it reads arguments and `outflow.toml`, calls one step, prints what the step says. Exit codes: 0 nothing to
 //! report, 1 an incident, 2 the command could not be done. There is deliberately nothing here that decides.
 
+mod cost;
 mod failure;
 mod progress;
 mod replay;
@@ -30,6 +31,8 @@ enum What {
     Replay(replay::Args),
     /// Write the logs of a small service, as AWS would, with something planted in them.
     Simulate(simulate::Args),
+    /// Say what Outflow would cost an account in a month.
+    Cost(cost::Args),
     /// Print the settings in effect and where each came from.
     Config(settings::Args),
 }
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
     let result = match Command::parse().what {
         What::Replay(args) => replay::run(args),
         What::Simulate(args) => simulate::run(args),
+        What::Cost(args) => cost::run(args),
         What::Config(args) => settings::run(args),
     };
     result.unwrap_or_else(|failure: Failure| {

@@ -5,6 +5,7 @@
 //! are. There is deliberately no clock, no network and no AWS SDK here.
 
 pub mod checkpoint;
+pub mod cost;
 pub mod evaluate;
 pub mod head;
 pub mod ingest;

@@ -8,9 +8,11 @@
 //!
 //! There is deliberately no limit that fails a run: a busy machine would break the build. `BENCHMARKS.md` holds figures.
 
+mod fleet;
 mod generate;
 mod measure;
 mod table;
+mod units;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -38,6 +40,10 @@ fn main() -> ExitCode {
         [] => bench(),
         ["floor", folder] => measure::child(Work::Floor, Path::new(folder)),
         ["replay", folder] => measure::child(Work::Replay, Path::new(folder)),
+        ["units"] => units::bench(),
+        ["units", "deliveries"] => units::deliveries(),
+        ["units", "scale"] => units::scale(),
+        ["units", "account", functions, active, asleep, hours] => account(functions, active, asleep, hours),
         ["generate", feed, entities, days, folder] => generate(feed, entities, days, Path::new(folder)),
         _ => Err("outflow-bench [floor FOLDER | replay FOLDER | generate trail|lines ENTITIES DAYS FOLDER]".into()),
     };
@@ -48,6 +54,12 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// One account, to look at.
+fn account(functions: &str, active: &str, asleep: &str, hours: &str) -> Result<(), Box<dyn Error>> {
+    let traffic = units::traffic(functions.parse()?, active.parse()?, asleep.parse()?);
+    units::Account::run(traffic, hours.parse()?).map(|account| account.print())
 }
 
 /// Makes logs to keep, for a look at one case with a profiler.

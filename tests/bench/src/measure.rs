@@ -143,7 +143,7 @@ pub(crate) fn update() -> f64 {
 }
 
 /// Nanoseconds on the processor so far, or by the clock.
-fn now() -> f64 {
+pub(crate) fn now() -> f64 {
     thread_local!(static START: Instant = Instant::now());
     let spent = std::fs::read_to_string("/proc/self/schedstat").ok();
     let ns = spent.and_then(|text| text.split_whitespace().next()?.parse().ok());

@@ -1,0 +1,99 @@
+//! `outflow cost`: what Outflow would cost an account in a month.
+//!
+//! It asks nobody: volumes are arguments. There is deliberately no price here: those stand in one table of the pipeline.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::ValueEnum;
+use outflow_pipeline::cost::{Estimate, PRICES, Volume, estimate};
+
+use crate::failure::Failure;
+
+/// Arguments of `outflow cost`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Functions that act within an hour.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=MOST))]
+    functions: u64,
+    /// Invocations a month, of all functions.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=MOST))]
+    invocations: u64,
+    /// Management events of CloudTrail a month.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=MOST))]
+    management_events: u64,
+    /// Data events of CloudTrail a month.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=MOST))]
+    data_events: u64,
+    /// Invocations that one delivery of the log subscription tells: the busier a function, the more.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    per_delivery: u64,
+    /// Logs come through a Kinesis stream, many deliveries at once.
+    #[arg(long)]
+    stream: bool,
+    /// text for a person, json for a machine.
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+}
+
+/// Of anything in a month: beyond, sums of money mean nothing.
+const MOST: u64 = 1_000_000_000_000_000;
+
+/// How the bill is written.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+/// Prints the bill.
+pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
+    let Args { functions, invocations, management_events, data_events, per_delivery, stream, format } = args;
+    let volume = Volume { functions, invocations, management_events, data_events, per_delivery, stream };
+    let bill = estimate(&volume, &PRICES);
+    let text = match format {
+        Format::Text => text(&bill),
+        // What holds only numbers and words can be written.
+        Format::Json => serde_json::to_string(&bill).unwrap_or_default() + "\n",
+    };
+    let written = anstream::AutoStream::auto(io::stdout().lock()).write_all(text.as_bytes());
+    written
+        .map(|()| ExitCode::SUCCESS)
+        .map_err(|e| Failure::new("OF117", "the bill could not be written", "check where standard output goes").because(&e))
+}
+
+fn text(bill: &Estimate) -> String {
+    let mut all = String::new();
+    let mut part = "";
+    for charge in &bill.charges {
+        let name = if charge.part == part { "" } else { charge.part };
+        part = charge.part;
+        all += &format!("{name:13} {:22} {:>16} {:>9}\n", charge.what, quantity(charge.quantity), dollars(charge.usd));
+    }
+    all += &format!("{:13} {:22} {:>16} {:>9}\n", "a month", "", "", dollars(bill.usd));
+    let prices = &bill.prices;
+    all += &format!("\nBeside it, AWS takes {} for the data events themselves.\n", dollars(bill.data_events_usd));
+    all += &format!("List prices of {} as of {}, without any free tier. Left out: alarms,\n", prices.region, prices.date);
+    all += "the secret and alerts. Units are measured on made traffic, run times assumed.\n";
+    all
+}
+
+/// With three digits at least, in groups.
+fn quantity(value: f64) -> String {
+    if value < 100.0 {
+        return format!("{value:.2}");
+    }
+    let digits = format!("{value:.0}");
+    let mut all = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            all.push(',');
+        }
+        all.push(digit);
+    }
+    all
+}
+
+fn dollars(usd: f64) -> String {
+    format!("${usd:.2}")
+}
