@@ -158,7 +158,8 @@ async fn whatever_comes_twice_late_or_in_pieces_and_whoever_is_killed() {
         let found = tale.differences(&chain.confirmed().await);
         let killed = chain.kills();
         println!(
-            "run {seed}: killed {killed:?}, {} differences, {} first messages, {:.0?}",
+            "run {seed}: killed {killed:?}, {} failed by themselves, {} differences, {} first messages, {:.0?}",
+            chain.errors.len(),
             found.len(),
             chain.first_messages().len(),
             started.elapsed()
