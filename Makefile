@@ -13,13 +13,18 @@ FUZZ_SECONDS ?= 60
 CHAIN_RUNS ?= 10
 DENY_VERSION := 0.20.2
 
-.PHONY: help demo build check test e2e tools dynamodb deny quality soak bench fuzz clean
+FUNCTIONS := outflow-ingest-logs outflow-ingest-trail outflow-evaluate outflow-notify
+
+.PHONY: help demo build package check test e2e tools dynamodb deny quality soak bench bench-units fuzz clean
 
 help: ## This list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 build: ## The outflow command, in target/release
 	@cargo build --release --locked --package outflow-cli
+
+package: ## The functions as they are shipped, in target/lambda; fails where one is too large
+	tests/tools/package.sh $(FUNCTIONS)
 
 demo: build ## Simulate a small service, replay it, show the incident (LOGS=dir: your own logs)
 	@mkdir -p $(DEMO)
@@ -75,6 +80,9 @@ soak: ## 10,000 disturbed runs of an account in one process, compared with the u
 
 bench: ## Speed and memory as ratios in one run
 	cargo run --release --locked --package outflow-bench
+
+bench-units: ## What a table bills for deliveries, an account, and the same traffic from more functions
+	cargo run --release --locked --package outflow-bench -- units
 
 fuzz: ## Every decoder, FUZZ_SECONDS each (needs a nightly toolchain)
 	tests/fuzz/run.sh $(FUZZ_SECONDS)

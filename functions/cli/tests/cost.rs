@@ -41,7 +41,8 @@ fn a_bill_for_a_person() {
         Beside it, AWS takes $20.00 for the data events themselves.
         List prices of us-east-1 as of 2026-06, without any free tier. Left out: alarms,
         the secret and alerts. Units are measured on made traffic, run times assumed.
-    "#]].assert_eq(&said.out);
+    "#]]
+    .assert_eq(&said.out);
 }
 
 #[test]

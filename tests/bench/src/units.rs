@@ -2,8 +2,8 @@
 //!
 //! The steps are the functions' own (`ingest::arrive`, `Evaluate::minute`), over a table's twin in memory, wrapped by the
 //! counter of its rules. First what a delivery costs to write, of published and of made records; then a whole account of
-//! 500 functions, minute by minute; then the same traffic from ever more functions. There is deliberately no latency here:
-//! `bench-functions` measures the processes.
+//! 500 functions, minute by minute; then the same traffic from ever more functions. There is deliberately no latency here,
+//! and no process.
 
 use std::collections::BTreeMap;
 use std::error::Error;
