@@ -16,6 +16,9 @@ pub const EVENT_ID_MAX: usize = 64;
 /// Observations that are packed together in replay: some 4 MB, so that memory doesn't grow with the log.
 pub const PACKER_ROWS_MAX: usize = 1 << 16;
 
+/// Inflated bytes of a stored batch: a packer's rows and their names are a few megabytes.
+pub const BATCH_BYTES_MAX: usize = 16 << 20;
+
 /// Functions and roles that are told apart by name: the largest accounts have some 10,000.
 pub const DIRECTORY_FUNCTIONS_MAX: usize = 100_000;
 

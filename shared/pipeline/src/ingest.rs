@@ -264,7 +264,7 @@ async fn arrive_one<S: Store>(store: &S, batch: &Batch, now: Timestamp) -> Resul
     let put = |key, bytes| vec![Write::Put { key, bytes, expect: Expect::Any, expires: Some(now.plus_ms(KEPT_MS)) }];
     let key = keys::arrived(batch.window, batch.class, &batch.delivery_id(), now);
     let late = batch.window.filter(|window| now >= window.end().plus_ms(LATE_AFTER_MS)).map(|window| keys::late(window, batch.class, &key));
-    store.commit(put(key, batch.encode())).await?;
+    store.commit(put(key, batch.encode_small())).await?;
     match late {
         None => Ok(false),
         Some(mark) => store.commit(put(mark, Vec::new())).await.map(|()| true),
@@ -273,7 +273,7 @@ async fn arrive_one<S: Store>(store: &S, batch: &Batch, now: Timestamp) -> Resul
 
 /// Halves a batch until its parts fit: the union of the parts is the batch.
 fn split(mut batch: Batch, bytes_max: usize, fitting: &mut Vec<Batch>) {
-    if batch.rows.len() < 2 || batch.encode().len() <= bytes_max {
+    if batch.rows.len() < 2 || batch.encode_small().len() <= bytes_max {
         return fitting.push(batch);
     }
     let mut behind = batch.clone();

@@ -6,19 +6,26 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use libdeflater::{CompressionLvl, Compressor, Decompressor};
+
 use super::{Batch, End, Entry, EventId, IDENTITY_BITS, Row, UNTIMED};
+use crate::limits::BATCH_BYTES_MAX;
 use crate::observe::{Actor, ChangeKind, Class, Outcome, Subject, Target, What};
 use crate::time::WindowId;
 use crate::varint::{Reader, put, put_bytes};
 
-/// The format that this code writes; it reads this one only, as there is no older.
+/// The format of all that is not deflated.
 const FORMAT: u64 = 1;
+/// Before the inflated length and the deflated bytes of format 1.
+const DEFLATED: u64 = 2;
+/// Of libdeflate's levels the last before its slow ones: a batch has some kilobytes.
+const LEVEL: i32 = 9;
 
 /// Why stored bytes are no batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BatchError {
     /// Written by a newer version.
-    #[error("the batch has format {0}, this version reads format {FORMAT}; use a newer version")]
+    #[error("the batch has format {0}, this version reads formats {FORMAT} and {DEFLATED}; use a newer version")]
     Format(u64),
     /// Damaged.
     #[error("the batch is damaged")]
@@ -32,8 +39,8 @@ impl Batch {
         let mut subjects = Vec::new();
         for entry in &self.entries {
             put_subject(&mut subjects, &entry.subject, &mut names);
-            put_end(&mut subjects, &entry.first);
-            put_end(&mut subjects, &entry.last);
+            put_end(&mut subjects, &entry.first, None);
+            put_end(&mut subjects, &entry.last, Some(&entry.first.event));
         }
         let mut out = Vec::with_capacity(subjects.len() + self.rows.len() * 8 + 64);
         put(&mut out, FORMAT);
@@ -54,15 +61,46 @@ impl Batch {
         out
     }
 
+    /// The bytes to store where a table bills them by the kilobyte: names are most of a batch, and shrink to a quarter.
+    pub fn encode_small(&self) -> Vec<u8> {
+        let plain = self.encode();
+        let level = CompressionLvl::new(LEVEL).unwrap_or_default();
+        let mut out = Vec::new();
+        put(&mut out, DEFLATED);
+        put(&mut out, plain.len() as u64);
+        let head = out.len();
+        let mut compressor = Compressor::new(level);
+        out.resize(head + compressor.deflate_compress_bound(plain.len()), 0);
+        match out.get_mut(head..).map(|rest| compressor.deflate_compress(&plain, rest)) {
+            Some(Ok(n)) if head + n < plain.len() => {
+                out.truncate(head + n);
+                out
+            }
+            _ => plain,
+        }
+    }
+
     /// Reads what [`Batch::encode`] wrote.
     pub fn decode(bytes: &[u8]) -> Result<Batch, BatchError> {
         let mut reader = Reader(bytes);
         match reader.get() {
             Some(FORMAT) => decode(&mut reader).ok_or(BatchError::Damaged),
+            Some(DEFLATED) => {
+                let plain = inflate(&mut reader).ok_or(BatchError::Damaged)?;
+                let mut reader = Reader(&plain);
+                reader.get().filter(|format| *format == FORMAT).and_then(|_| decode(&mut reader)).ok_or(BatchError::Damaged)
+            }
             Some(newer) => Err(BatchError::Format(newer)),
             None => Err(BatchError::Damaged),
         }
     }
+}
+
+fn inflate(reader: &mut Reader<'_>) -> Option<Vec<u8>> {
+    let len = usize::try_from(reader.get()?).ok().filter(|len| *len <= BATCH_BYTES_MAX)?;
+    let mut plain = vec![0; len];
+    let n = Decompressor::new().deflate_decompress(reader.0, &mut plain).ok()?;
+    (n == len).then_some(plain)
 }
 
 fn decode(reader: &mut Reader<'_>) -> Option<Batch> {
@@ -75,7 +113,9 @@ fn decode(reader: &mut Reader<'_>) -> Option<Batch> {
     let mut entries = Vec::new();
     for _ in 0..reader.get()? {
         let subject = subject(reader, &names, class)?;
-        entries.push(Entry { subject, first: end(reader)?, last: end(reader)? });
+        let first = end(reader, None)?;
+        let last = end(reader, Some(&first.event))?;
+        entries.push(Entry { subject, first, last });
     }
     let mut rows = Vec::new();
     let mut before = 0u32;
@@ -110,9 +150,11 @@ impl<'a> Names<'a> {
     }
 }
 
-fn put_end(out: &mut Vec<u8>, end: &End) {
+/// One end; `known`: the event of the other, which is the same for all that happened once.
+fn put_end(out: &mut Vec<u8>, end: &End, known: Option<&EventId>) {
     put(out, u64::from(end.offset_ms));
     match &end.event {
+        same if known == Some(same) => put(out, 3),
         EventId::None => put(out, 0),
         EventId::Uuid(bytes) => {
             put(out, 1);
@@ -125,12 +167,13 @@ fn put_end(out: &mut Vec<u8>, end: &End) {
     }
 }
 
-fn end(reader: &mut Reader<'_>) -> Option<End> {
+fn end(reader: &mut Reader<'_>, known: Option<&EventId>) -> Option<End> {
     let offset_ms = reader.u32()?;
     let event = match reader.get()? {
         0 => EventId::None,
         1 => EventId::Uuid(reader.take(16)?.try_into().ok()?),
         2 => EventId::Text(reader.str()?.to_owned()),
+        3 => known?.clone(),
         _ => return None,
     };
     Some(End { offset_ms, event })
@@ -332,12 +375,14 @@ mod tests {
             let mut packer = Packer::new(HashKey([7; 16]));
             all.iter().for_each(|(minute, n, name)| packer.add(&observation(*minute, *n, name)));
             for batch in packer.finish().0 {
+                let small = Batch::decode(&batch.encode_small());
+                prop_assert_eq!(small.as_ref(), Ok(&batch));
                 prop_assert_eq!(Batch::decode(&batch.encode()), Ok(batch));
             }
         }
 
         #[test]
-        fn damaged_bytes_never_panic(mut bytes: Vec<u8>, first in 0u8..2) {
+        fn damaged_bytes_never_panic(mut bytes: Vec<u8>, first in 0u8..3) {
             bytes.insert(0, first);
             let _ = Batch::decode(&bytes);
         }
@@ -347,17 +392,18 @@ mod tests {
             let mut packer = Packer::new(HashKey([7; 16]));
             (0..40).for_each(|n| packer.add(&observation(1, n, "a")));
             for batch in packer.finish().0 {
-                let mut bytes = batch.encode();
-                let at = at as usize % bytes.len();
-                bytes[at] ^= 1 << bit;
-                let _ = Batch::decode(&bytes);
+                for mut bytes in [batch.encode(), batch.encode_small()] {
+                    let at = at as usize % bytes.len();
+                    bytes[at] ^= 1 << bit;
+                    let _ = Batch::decode(&bytes);
+                }
             }
         }
     }
 
     #[test]
     fn newer_formats_are_refused() {
-        assert_eq!(Batch::decode(&[2]), Err(BatchError::Format(2)));
+        assert_eq!(Batch::decode(&[3]), Err(BatchError::Format(3)));
     }
 
     #[test]

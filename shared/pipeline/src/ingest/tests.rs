@@ -153,10 +153,10 @@ fn a_batch_that_is_too_large_for_a_table_is_cut() {
     let time = "2025-03-20T06:46:00Z";
     let contents: Vec<String> = (0..500).map(|i| call(&i.to_string(), time, &format!("role-{}", i % 50), "1")).collect();
     let whole = batches(&contents).remove(0);
-    let bytes_max = whole.encode().len() / 3;
+    let bytes_max = whole.encode_small().len() / 3;
     let mut parts = Vec::new();
     split(whole.clone(), bytes_max, &mut parts);
-    assert!(parts.len() > 3 && parts.iter().all(|part| part.encode().len() <= bytes_max), "{} parts", parts.len());
-    let read = parts.iter().map(|part| Batch::decode(&part.encode()).unwrap()).collect();
+    assert!(parts.len() > 3 && parts.iter().all(|part| part.encode_small().len() <= bytes_max), "{} parts", parts.len());
+    let read = parts.iter().map(|part| Batch::decode(&part.encode_small()).unwrap()).collect();
     assert_eq!(unite(whole.window, whole.class, read).0, whole);
 }
