@@ -9,17 +9,18 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests may fail")]
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{LazyLock, Mutex};
 use std::task::{Context, Poll, Waker};
 
-use outflow_core::alert::message::Message;
+use outflow_core::alert::message::{Event, Message};
 use outflow_core::config::Config;
+use outflow_core::detect::Level;
 use outflow_core::incident::{Incident, Severity};
 use outflow_core::time::Timestamp;
-use outflow_pipeline::evaluate::{Evaluate, Told};
+use outflow_pipeline::evaluate::{Evaluate, Evaluated, Told};
 use outflow_pipeline::outbox::{Topic, TopicError, drain};
 use outflow_pipeline::store::failing::{Failing, Plan};
 use outflow_pipeline::store::memory::Memory;
@@ -352,6 +353,78 @@ fn wrong(prepared: &Prepared, memory: &Memory, heard: &Heard) -> Option<String> 
         }
     }
     None
+}
+
+/// An account shortly before a foreign flow.
+static FOREIGN: LazyLock<Prepared> = LazyLock::new(|| prepare(Story::ForeignFlow));
+
+/// Runs the foreign flow minute by minute; `each` is called after every minute with what it did.
+fn by_minutes(all: &[Delivery], mut each: impl FnMut(&Memory, i64, &Evaluated, &Heard)) -> Memory {
+    let (memory, heard) = (FOREIGN.base.fork(), Heard::new(0, 0));
+    let mut evaluate = block_on(Evaluate::load(&memory, &Config::default(), Severity::Medium)).unwrap();
+    let (mut intake, mut coming) = (intake(), all.iter().peekable());
+    let mut now = FOREIGN.from;
+    while now <= all.last().unwrap().at_ms.max(FOREIGN.until) + AFTER_MS {
+        while let Some(delivery) = coming.next_if(|d| d.at_ms < now) {
+            block_on(take_in(&memory, &mut intake, delivery)).unwrap();
+        }
+        let did = block_on(evaluate.minute(at(now), 60)).unwrap();
+        block_on(drain(&memory, &heard)).unwrap();
+        each(&memory, now, &did, &heard);
+        now += MINUTE_MS;
+    }
+    memory
+}
+
+/// Before its window is due, and as what is confirmed later.
+#[test]
+fn a_first_sight_is_told_before_its_window_is_complete() {
+    let mut first = None;
+    let memory = by_minutes(&deliveries(&FOREIGN.records, &Cut::default()), |_, now, _, heard| {
+        first = first.take().or_else(|| heard.messages.borrow().first().map(|m| (now, m.clone())));
+    });
+    let (now, message) = first.unwrap();
+    assert_eq!(message.event, Event::Opened);
+    assert!(now < message.incident.opened.end().ms() + 15 * MINUTE_MS, "told at {now}");
+    assert!(told(&memory).contains_key(&message.incident.uid), "and confirmed");
+    assert_eq!(confirmed(&memory), FOREIGN.confirmed);
+}
+
+/// What was told early and whose records are gone when the window is judged is taken back, once.
+#[test]
+fn what_does_not_hold_is_withdrawn() {
+    let mut wiped = false;
+    let mut said = Vec::new();
+    by_minutes(&deliveries(&FOREIGN.records, &Cut::default()), |memory, _, _, heard| {
+        if !wiped && !heard.messages.borrow().is_empty() {
+            let batches = memory.items().into_iter().filter(|(key, _)| key.partition.starts_with("w/"));
+            batches.for_each(|(key, _)| block_on(memory.commit(vec![Write::Delete { key }])).unwrap());
+            wiped = true;
+        }
+        said = heard.messages.borrow().iter().map(|m| (m.incident.uid.clone(), m.event.word())).collect();
+    });
+    let of_first: Vec<&str> = said.iter().filter(|(uid, _)| *uid == said[0].0).map(|(_, word)| *word).collect();
+    assert_eq!(of_first, ["opened", "withdrawn"]);
+}
+
+/// The trail of the story comes two hours late: its first sights are told all the same, and no mark is left. Ids may differ:
+/// an incident begins with what came of its window first.
+#[test]
+fn first_sights_that_come_late_are_told() {
+    let mut all = deliveries(&Records { events: Vec::new(), ..FOREIGN.records.clone() }, &Cut::default());
+    all.iter_mut().for_each(|d| d.at_ms += 2 * 60 * MINUTE_MS);
+    all.extend(deliveries(&Records { trail: Vec::new(), ..FOREIGN.records.clone() }, &Cut::default()));
+    all.sort_by_key(|d| d.at_ms);
+    let mut late = 0;
+    let memory = by_minutes(&all, |_, _, did, _| late += did.late);
+    assert!(late > 0);
+    let flows = |all: &BTreeMap<String, Incident>| -> BTreeSet<String> {
+        let alerts = all.values().flat_map(|i| &i.findings).filter(|f| f.level == Level::Alert);
+        alerts.map(|f| f.subject.clone()).filter(|subject| subject.starts_with("flow ")).collect()
+    };
+    assert!(!flows(&FOREIGN.confirmed).is_empty());
+    assert_eq!(flows(&confirmed(&memory)), flows(&FOREIGN.confirmed));
+    assert!(!memory.items().iter().any(|(key, _)| key.partition == "late"), "no mark is left");
 }
 
 fn runs() -> u64 {

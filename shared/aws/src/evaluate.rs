@@ -4,8 +4,6 @@
 //! time is the schedule's, so that a late start judges what its minute was to judge. There is deliberately no decision
 //! here: those stand in the pipeline.
 
-use std::time::{Duration, Instant};
-
 use aws_sdk_sns::Client;
 use outflow_core::alert::message::Message;
 use outflow_core::alert::ocsf::Product;
@@ -24,7 +22,7 @@ use crate::sns::publish;
 /// Steps of one run: an hour's backlog in a few runs, each well within its time.
 const STEPS_MAX: u64 = 60;
 /// How long settings are used without a look at the parameter.
-const SETTINGS_KEPT: Duration = Duration::from_secs(300);
+const SETTINGS_KEPT_MS: i64 = 300_000;
 /// Version of the program.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -67,7 +65,7 @@ impl Topic for AlertTopic {
 pub struct Parameter {
     client: aws_sdk_ssm::Client,
     name: Option<String>,
-    read: Option<Instant>,
+    read: Option<Timestamp>,
     settings: Settings,
     /// Why the last look gave nothing: the settings before stay in effect.
     bad: Option<String>,
@@ -79,15 +77,15 @@ impl Parameter {
         Parameter { client, name, read: None, settings: Settings::default(), bad: None }
     }
 
-    async fn look(&mut self) {
-        let Some(name) = self.name.as_ref().filter(|_| self.read.is_none_or(|at| at.elapsed() >= SETTINGS_KEPT)) else { return };
+    async fn look(&mut self, now: Timestamp) {
+        let Some(name) = self.name.as_ref().filter(|_| self.read.is_none_or(|at| now.ms() - at.ms() >= SETTINGS_KEPT_MS)) else { return };
         let answer = self.client.get_parameter().name(name).send().await;
         let text = answer.map_err(|e| why(&e)).map(|a| a.parameter.and_then(|p| p.value).unwrap_or_default());
         match text.and_then(|text| Settings::parse(&text).map_err(|e| e.to_string())) {
             Ok(settings) => (self.settings, self.bad) = (settings, None),
             Err(error) => self.bad = Some(error),
         }
-        self.read = Some(Instant::now());
+        self.read = Some(now);
     }
 }
 
@@ -116,7 +114,7 @@ impl<'s, S: Store> Minutes<'s, S> {
 
     /// One run.
     pub async fn run(&mut self, now: Timestamp) -> Result<Run, StoreError> {
-        self.parameter.look().await;
+        self.parameter.look(now).await;
         let Settings { core, least, .. } = &self.parameter.settings;
         // Taken out, so that after an error nothing stale is left.
         let (mut evaluate, cold) = match self.warm.take() {

@@ -16,6 +16,10 @@ pub const EVENT_ID_MAX: usize = 64;
 /// Observations that are packed together in replay: some 4 MB, so that memory doesn't grow with the log.
 pub const PACKER_ROWS_MAX: usize = 1 << 16;
 
+/// Days that batches of an account and the steps that judged them are kept, and for which evaluate may be away: a long
+/// weekend. It alarms long before.
+pub const BATCHES_KEPT_DAYS: u32 = 3;
+
 /// Inflated bytes of a stored batch: a packer's rows and their names are a few megabytes.
 pub const BATCH_BYTES_MAX: usize = 16 << 20;
 

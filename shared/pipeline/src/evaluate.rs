@@ -23,8 +23,9 @@ use outflow_core::baseline::{Baseline, HOUR};
 use outflow_core::config::Config;
 use outflow_core::entity::Entity;
 use outflow_core::incident::{Incident, Severity};
+use outflow_core::limits::BATCHES_KEPT_DAYS;
 use outflow_core::observe::Class;
-use outflow_core::time::{Timestamp, WINDOWS_PER_DAY, WindowId};
+use outflow_core::time::{Timestamp, WINDOW_MS, WINDOWS_PER_DAY, WindowId};
 
 use crate::checkpoint::Checkpoint;
 use crate::keys;
@@ -33,10 +34,7 @@ use crate::store::{Expect, Key, Store, StoreError, Write, list};
 use step::{Step, Stored, batches, content};
 pub use told::{Told, load as load_told};
 
-/// Days that batches and steps are kept, and for which evaluate may be away.
-pub const KEPT_DAYS: u32 = 3;
-const KEPT_WINDOWS: u32 = KEPT_DAYS * WINDOWS_PER_DAY;
-const DAY_MS: i64 = 86_400_000;
+const KEPT_WINDOWS: u32 = BATCHES_KEPT_DAYS * WINDOWS_PER_DAY;
 /// Windows that are looked at in one run; what is left is the next one's.
 const LOOKED_MAX: u32 = 2 * KEPT_WINDOWS;
 /// Seconds before the last arrival from which batches are listed again: functions' clocks differ, and a write takes time.
@@ -98,10 +96,10 @@ pub struct Evaluate<'s, S> {
     /// Names of the batches that windows were judged with, for as long as batches are kept.
     judged: BTreeMap<WindowId, BTreeSet<u64>>,
     arrived: BTreeMap<(WindowId, Class), Arrived>,
-    /// Incidents told early and not yet confirmed: their account, entity and last window.
+    /// Incidents told early and not yet confirmed, each with its last window.
     early: BTreeMap<String, WindowId>,
-    /// What the last early judgement saw.
-    early_saw: (u64, WindowId),
+    /// The last window whose logs were due at the last early judgement.
+    early_logs: Option<WindowId>,
     run: Evaluated,
 }
 
@@ -124,7 +122,7 @@ impl<'s, S: Store> Evaluate<'s, S> {
             judged: BTreeMap::new(),
             arrived: BTreeMap::new(),
             early: BTreeMap::new(),
-            early_saw: (0, WindowId(0)),
+            early_logs: None,
             run: Evaluated::default(),
         };
         for (key, item) in list(store, keys::JOURNAL).await? {
@@ -200,7 +198,7 @@ impl<'s, S: Store> Evaluate<'s, S> {
             key: keys::journal(self.step + 1),
             bytes: step.encode(),
             expect: Expect::Absent,
-            expires: Some(now.plus_ms(i64::from(KEPT_DAYS) * DAY_MS)),
+            expires: Some(now.plus_ms(i64::from(KEPT_WINDOWS) * WINDOW_MS)),
         };
         match self.store.commit(vec![write]).await {
             Ok(()) => self.take(step, stored).await,
@@ -306,14 +304,14 @@ impl<'s, S: Store> Evaluate<'s, S> {
     /// Judges what there is of the windows that are not due on a copy, and tells what more of them can't undo.
     async fn early(&mut self, now: Timestamp) -> Result<(), StoreError> {
         let first = self.looked.max(self.cursor).map_or(now.window(), |w| WindowId(w.0 + 1));
+        let mut anything_new = false;
         for window in (first.0..=now.window().0).map(WindowId) {
             for class in [Class::Logs, Class::Trail] {
-                self.arrive(window, class).await?;
+                anything_new |= self.arrive(window, class).await?;
             }
         }
         let logs = self.due(now, self.config.logs_late_minutes);
-        let seen = (self.arrived.values().map(|a| a.batches.len() as u64).sum(), logs);
-        if seen.0 == 0 || seen == self.early_saw {
+        if !anything_new && self.early_logs == Some(logs) {
             return Ok(());
         }
         let telling = Telling::Early { logs };
@@ -340,20 +338,21 @@ impl<'s, S: Store> Evaluate<'s, S> {
                 }
             }
         }
-        self.early_saw = seen;
+        self.early_logs = Some(logs);
         Ok(())
     }
 
-    /// Lists what came of a window since the last time.
-    async fn arrive(&mut self, window: WindowId, class: Class) -> Result<(), StoreError> {
+    /// Lists what came of a window since the last time. Says whether there was anything.
+    async fn arrive(&mut self, window: WindowId, class: Class) -> Result<bool, StoreError> {
         let arrived = self.arrived.entry((window, class)).or_default();
         let from = arrived.last_arrival_s.saturating_sub(LIST_AGAIN_S);
         let from = if from == 0 { String::new() } else { format!("{from:08x}") };
+        let mut anything_new = false;
         for stored in batches(self.store, window, class, &from).await? {
             arrived.last_arrival_s = arrived.last_arrival_s.max(stored.arrival_s.unwrap_or_default());
-            arrived.batches.insert(stored.name, stored);
+            anything_new |= arrived.batches.insert(stored.name, stored).is_none();
         }
-        Ok(())
+        Ok(anything_new)
     }
 
     /// Takes back what was told early and is not said by the complete windows.

@@ -13,6 +13,7 @@ use std::task::Poll;
 use outflow_core::batch::{Batch, Packer};
 use outflow_core::config::LATE_MINUTES_LEAST;
 use outflow_core::decode::{self, Decoded, Line, LogRecord, Reject, Scratch, Sink, TrailRecord};
+use outflow_core::limits::BATCHES_KEPT_DAYS;
 use outflow_core::observe::{Assumed, observe_log, observe_trail};
 use outflow_core::time::Timestamp;
 
@@ -221,8 +222,7 @@ pub async fn commit<S: Store>(store: &S, batches: &[Batch]) -> Result<u64, Store
 /// at the earliest; its judge may have listed the batches before ours can be seen, so a mark comes two minutes before that: a
 /// mark too many only costs a look.
 const LATE_AFTER_MS: i64 = (LATE_MINUTES_LEAST as i64 - 2) * 60_000;
-/// How long batches are kept: longer than judging may be down.
-const KEPT_MS: i64 = 3 * 24 * 3_600_000;
+const KEPT_MS: i64 = BATCHES_KEPT_DAYS as i64 * 86_400_000;
 /// Bytes of one batch: a table takes items of 400 KiB, names and keys included.
 const BATCH_BYTES_MAX: usize = 384 << 10;
 /// Requests under way at once: a delivery falls into a few windows; a store that is full gets no more than this.
