@@ -76,7 +76,8 @@ pub struct Baseline {
     seen: WindowId,
     calls: Calls,
     calls_total: f64,
-    rates: Rates,
+    /// Boxed: it takes kilobytes, and maps keep room for more values than they hold.
+    rates: Box<Rates>,
     tracked: Vec<Option<Tracked>>,
     changes: VecDeque<Change>,
     hours: VecDeque<f32>,
@@ -223,7 +224,7 @@ impl Baseline {
             seen: first,
             calls: Calls::Flows,
             calls_total: 0.0,
-            rates: Rates::new(first),
+            rates: Box::new(Rates::new(first)),
             tracked: vec![None; FLOWS_MAX],
             changes: VecDeque::new(),
             hours: VecDeque::new(),
@@ -304,7 +305,7 @@ impl Baseline {
     }
 
     fn learn_anew(&mut self, window: WindowId) {
-        self.rates = Rates::new(window);
+        *self.rates = Rates::new(window);
         self.tracked.fill(None);
         self.silence = Silence::default();
         self.peaks = Peaks { day: window.day(), ..Peaks::default() };
@@ -529,7 +530,7 @@ impl Baseline {
             seen,
             calls: s.calls,
             calls_total: s.calls_total,
-            rates: Rates::decode(&s.rates).ok()?,
+            rates: Box::new(Rates::decode(&s.rates).ok()?),
             tracked: s.tracked,
             changes: s.changes.into(),
             hours: s.hours.into(),

@@ -110,6 +110,8 @@ struct Writer<'a> {
     /// What was done, by whom, and whether more may be.
     known: BTreeSet<(u64, u64)>,
     is_new: bool,
+    /// Entities that have acted.
+    acted: BTreeSet<u64>,
     /// Records that come with the next files.
     late: Vec<String>,
     written: u64,
@@ -131,6 +133,7 @@ impl<'a> Writer<'a> {
             due: 0.0,
             known: BTreeSet::new(),
             is_new: true,
+            acted: BTreeSet::new(),
             late: Vec::new(),
             written: 0,
             files: 0,
@@ -163,7 +166,9 @@ impl<'a> Writer<'a> {
         while self.due >= 1.0 {
             self.due -= 1.0;
             let (deed, at) = (self.entity(KINDS), self.instant(window));
-            let record = record(&mut self.dice, deed, self.weights.len() as u64, at);
+            // Lambda takes a role before its first call and now and then later.
+            let first = self.acted.insert(deed.0);
+            let record = record(&mut self.dice, deed, self.weights.len() as u64, at, first);
             if self.dice.below(3) == 0 { &mut self.late } else { &mut now }.push(record);
         }
         self.files(window, &now)
@@ -258,10 +263,10 @@ struct Call {
     resources: String,
 }
 
-/// What an entity does: one of its few kinds of calls, or for one in fifty the role of a function is assumed by Lambda.
-fn record(dice: &mut Dice, (entity, kind): (u64, u64), entities: u64, at: i64) -> String {
+/// What an entity does: one of its few kinds of calls, or for the `first` and one in fifty the role of a function is assumed by Lambda.
+fn record(dice: &mut Dice, (entity, kind): (u64, u64), entities: u64, at: i64, first: bool) -> String {
     let is_function = entity % 10 != 9;
-    if is_function && dice.below(50) == 0 {
+    if is_function && (first || dice.below(50) == 0) {
         return assumption(dice, entity, at);
     }
     let call = call(dice, entity, kind, entities);
