@@ -2,7 +2,7 @@
 //!
 //! There is deliberately no story here: those stand in the tests.
 
-use outflow_core::time::Timestamp;
+use outflow_core::time::{DAY_MS, Timestamp};
 use outflow_pipeline::replay::Report;
 use serde_json::{Value, json};
 
@@ -16,7 +16,6 @@ pub const REGION: &str = "eu-west-1";
 pub const START: &str = "2025-09-01T00:00:00Z";
 /// Milliseconds of an hour.
 pub const HOUR_MS: i64 = 3_600_000;
-const DAY_MS: i64 = 24 * HOUR_MS;
 
 /// A fixed stream of numbers (splitmix64), so that every run makes the same records.
 #[derive(Debug)]

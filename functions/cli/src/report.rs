@@ -7,9 +7,10 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use outflow_core::alert::{self, clean, text::Style};
+use outflow_core::detect::new_flow::FLOWS_FROM_DAYS;
 use outflow_core::incident::{Incident, Severity};
 use outflow_core::limits::OBJECT_NAME_MAX;
-use outflow_core::time::Timestamp;
+use outflow_core::time::{DAY_MS, Timestamp};
 use outflow_pipeline::replay::{Coverage, Report};
 use unicode_width::UnicodeWidthStr as _;
 
@@ -26,10 +27,8 @@ const RARE_MAX: usize = 20;
 const LISTED_MAX: usize = 10;
 /// Columns of a path or name in a line.
 const NAME_MAX: usize = 56;
-/// Days from which new flows can be incidents, and of data events from their own first one.
-const FLOWS_FROM_DAYS: i64 = 3;
 /// Days from which rates can be incidents: three daily maxima after the second day.
-const RATES_FROM_DAYS: i64 = 5;
+const RATES_FROM_DAYS: u32 = 5;
 
 /// Prints a report.
 pub(crate) fn print(said: &Report, format: Format, least: Severity) -> io::Result<()> {
@@ -130,9 +129,9 @@ fn judged(page: &mut Page<impl Write>, said: &Report) -> io::Result<()> {
     for span in said.accounts.iter().take(LISTED_MAX) {
         let account =
             if span.account.is_empty() { "logs without account".to_owned() } else { format!("account {}", clean(&span.account, 20)) };
-        let after = |at: Timestamp, days: i64| at.plus_ms(days * 86_400_000);
+        let after = |at: Timestamp, days: u32| at.plus_ms(i64::from(days) * DAY_MS);
         let when = |at: Timestamp| if at > span.last { "not yet".to_owned() } else { format!("from {}", &at.to_rfc3339()[..10]) };
-        let from = |days: i64| when(after(span.first, days));
+        let from = |days: u32| when(after(span.first, days));
         page.put("Judged", &format!("{account}: new flows {}, rates {}", from(FLOWS_FROM_DAYS), from(RATES_FROM_DAYS)))?;
         // What begins in the account's own first days is hardly later than the rest.
         let late = span.late_data.iter().filter(|(_, first)| *first >= after(span.first, FLOWS_FROM_DAYS));

@@ -7,10 +7,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::batch::{End, EventId, bucket_value};
-use crate::detect::new_flow::{Verb, verb};
 use crate::directory::Directory;
 use crate::entity::{Arn, Entity, EntityKind};
-use crate::observe::{ChangeKind, Class, Outcome, Target, What};
+use crate::observe::{ChangeKind, Class, Outcome, Target, Verb, What, verb};
 use crate::time::{Timestamp, WindowId};
 use crate::window::{Folded, Window, moment};
 
@@ -225,7 +224,7 @@ fn fold_one(window: WindowId, folded: &Folded, (entity, id): (Entity, &str), acc
     }
     let facts = account.entities.entry(entity).or_default();
     match &folded.subject.what {
-        What::Invocation { memory_mb, .. } => {
+        What::Invocation { memory_mb } => {
             facts.reports += n;
             durations(facts, folded, f64::from(*memory_mb));
             ran(facts, span);
@@ -236,7 +235,7 @@ fn fold_one(window: WindowId, folded: &Folded, (entity, id): (Entity, &str), acc
         }
         What::Failure => facts.failures += n,
         What::Throttle => facts.throttles += n,
-        What::Line { .. } => facts.lines += n,
+        What::Line => facts.lines += n,
         What::Flow { service, action, target, outcome, data } => {
             flow(facts, folded, (service, action, target.as_ref().map(|t| t.as_seen_from(id)), *outcome, *data), span)
         }

@@ -5,7 +5,7 @@
 pub const RESOURCES_MAX: usize = 16;
 
 /// Targets of one call: a transaction may name 100 tables, but a flow graph learns nothing more from them.
-pub const TARGETS_MAX: usize = 16;
+pub const TARGETS_PER_CALL_MAX: usize = 16;
 
 /// Resources that one policy may name as grants: more is a list of everything, which explains nothing.
 pub const GRANTS_MAX: usize = 16;
@@ -21,7 +21,7 @@ pub const PACKER_ROWS_MAX: usize = 1 << 16;
 pub const BATCHES_KEPT_DAYS: u32 = 3;
 
 /// Inflated bytes of a stored batch: a packer's rows and their names are a few megabytes.
-pub const BATCH_BYTES_MAX: usize = 16 << 20;
+pub const BATCH_INFLATED_BYTES_MAX: usize = 16 << 20;
 
 /// Functions and roles that are told apart by name: the largest accounts have some 10,000.
 pub const DIRECTORY_FUNCTIONS_MAX: usize = 100_000;

@@ -19,13 +19,13 @@ mod told;
 use std::collections::{BTreeMap, BTreeSet};
 
 use outflow_core::account::Account;
-use outflow_core::baseline::{Baseline, HOUR};
+use outflow_core::baseline::Baseline;
 use outflow_core::config::Config;
 use outflow_core::entity::Entity;
 use outflow_core::incident::{Incident, Severity};
 use outflow_core::limits::BATCHES_KEPT_DAYS;
 use outflow_core::observe::Class;
-use outflow_core::time::{Timestamp, WINDOW_MS, WINDOWS_PER_DAY, WindowId};
+use outflow_core::time::{Timestamp, WINDOW_MS, WINDOWS_PER_DAY, WINDOWS_PER_HOUR, WindowId};
 
 use crate::checkpoint::Checkpoint;
 use crate::keys;
@@ -42,7 +42,7 @@ const LIST_AGAIN_S: u32 = 30;
 /// Seconds that a record may be ahead of its arrival before its time is not believed: an hour.
 const AHEAD_S: i64 = 3_600;
 /// Windows judged between two checkpoints.
-const CHECKPOINT_WINDOWS: u32 = HOUR;
+const CHECKPOINT_WINDOWS: u32 = WINDOWS_PER_HOUR;
 /// Steps between two checkpoints at most, so that loading stays short after an outage.
 const CHECKPOINT_STEPS: u64 = 288;
 

@@ -14,7 +14,7 @@ use std::borrow::Cow;
 use outflow_core::alert::message::{Message, Unreadable};
 use outflow_core::alert::slack::{self, First, Stand};
 use outflow_core::alert::title;
-use outflow_core::time::Timestamp;
+use outflow_core::time::{DAY_MS, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::keys;
@@ -24,7 +24,7 @@ use crate::store::{Expect, Store, StoreError, Write};
 /// Version of [`Sent`].
 const SENT_VERSION: u32 = 1;
 /// How long it is remembered what was said: the longest queue keeps messages 14 days, and incidents end before.
-const REMEMBERED_MS: i64 = 90 * 86_400_000;
+const REMEMBERED_MS: i64 = 90 * DAY_MS;
 /// Tries of a mark: each conflict is another message of the same incident.
 const MARKS_MAX: usize = 5;
 /// Seconds before a retry: doubled with every try, from the first to the last.

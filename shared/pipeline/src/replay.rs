@@ -17,7 +17,7 @@ use outflow_core::directory::Directory;
 use outflow_core::entity::EntityKind;
 use outflow_core::incident::Incident;
 use outflow_core::observe::{Actor, Class, What};
-use outflow_core::time::{Timestamp, WINDOWS_PER_DAY, WindowId};
+use outflow_core::time::{DAY_MS, Timestamp, WINDOWS_PER_DAY, WindowId};
 
 use crate::head::{self, FORMAT, HeadError};
 use crate::ingest::{Intake, Tally, commit};
@@ -31,8 +31,6 @@ use judge::{Evaluator, directory};
 const LISTED_MAX: usize = 1_000;
 /// Different actors that are counted: a trail with more names has more than anybody counts.
 const ACTORS_MAX: usize = 200_000;
-/// Milliseconds of a day.
-const DAY_MS: i64 = 86_400_000;
 /// Windows behind all others from which, and one in how many at most, a record's time is not believed: 35 days, a hundred.
 const MISTIMED_WINDOWS: u32 = 35 * WINDOWS_PER_DAY;
 const MISTIMED_SHARE: usize = 100;

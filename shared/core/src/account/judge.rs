@@ -11,21 +11,17 @@ use crate::baseline::{Baseline, Said, Surroundings};
 use crate::config::Config;
 use crate::detect::rate::{Family, Score, months_per_false_alarm, threshold};
 use crate::detect::silence::Pause;
-use crate::detect::{Detail, Finding, Level, RateDetail};
+use crate::detect::{Detail, Finding, Level, RateDetail, together};
 use crate::directory::Directory;
 use crate::entity::{Entity, EntityKind};
 use crate::facts::{AccountFacts, ChangeFact, Facts, FlowFact, Span};
 use crate::observe::ChangeKind;
-use crate::time::{WINDOWS_PER_DAY, WindowId};
+use crate::time::{MINUTES_PER_WINDOW, WindowId};
 
-/// Minutes of a window.
-const MINUTES_PER_WINDOW: u32 = 24 * 60 / WINDOWS_PER_DAY;
 /// What makes a window part of what alarms, and no echo of it: its own count is at least so many times what was expected of it
 /// (the least factor of the rate detector's gates), and its excess at least this share of the sum's excess a window.
 const OWN_FACTOR: f64 = 2.0;
 const OWN_SHARE: f64 = 0.25;
-/// Functions that must be quiet together before the account's line says so.
-const QUIET_TOGETHER: u64 = 4;
 
 /// What a window is judged under.
 #[derive(Clone, Copy, Debug)]
@@ -134,7 +130,7 @@ impl Account {
             // Names are counted before any flow is scored: how rare a word is must not depend on the order of flows.
             for flow in &facts.flows {
                 let (id, name) = (flow.target_id(), target_name(flow));
-                if !flows.is_known(&entity.id, flow.verb, id) {
+                if !flows.is_settled(&entity.id, flow.verb, id) {
                     flows.resource(t, id, name, false);
                 }
             }
@@ -210,7 +206,7 @@ impl Account {
         }
         let entities = self.kind(entity).flows.len() as f64;
         let days = self.days(judging.window);
-        let least = threshold(entities, judging.config.alerts_per_week() / 2.0);
+        let least = threshold(entities, judging.config.alerts_per_week_of_kind());
         let pause = said.pause.filter(|p| entity.kind == EntityKind::Function && p.score >= least);
         let loud = said.scores.iter().filter(|s| s.digest.max(s.slack) >= least);
         let mut findings: Vec<Finding> = loud
@@ -228,26 +224,12 @@ impl Account {
     }
 
     fn end_window(&mut self, judging: &Judging<'_>, out: &mut Judgement) {
-        let quiet = self.low.len() as u64;
-        let others = (quiet as f64 - 1.0) >= super::LOW_SHARE * self.functions.flows.len() as f64;
-        if judging.learn_only || quiet < QUIET_TOGETHER || !others {
+        if judging.learn_only {
             return;
         }
-        let account = self.low.first().map(String::as_str).and_then(crate::entity::Arn::parse).map_or("", |a| a.account).to_owned();
-        out.findings.push(Finding {
-            entity: Entity { kind: EntityKind::Service, id: format!("account {account}") },
-            subject: "quiet together".to_owned(),
-            window: judging.window,
-            judged: judging.window,
-            level: Level::Rare,
-            years: 0.0,
-            learnt_days: self.days(judging.window),
-            span: None,
-            count: quiet,
-            detail: Detail::Quiet { functions: quiet },
-            before: Vec::new(),
-            hours: Vec::new(),
-        });
+        let account = self.low.first().map(String::as_str).and_then(crate::entity::Arn::parse).map_or("", |a| a.account);
+        let (low, functions) = (self.low.len(), self.functions.flows.len());
+        out.findings.extend(together::judge(account, low, functions, judging.window, self.days(judging.window)));
     }
 }
 

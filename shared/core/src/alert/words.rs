@@ -3,9 +3,8 @@
 //! Everything is UTC and says so where a day is named. There is no clock here, so nothing is "today" and a day has its year.
 //! Numbers are rounded to what is read at a glance: the exact ones stand in the machine forms.
 
-use crate::time::Timestamp;
+use crate::time::{DAY_MS, Timestamp};
 
-const DAY_MS: i64 = 86_400_000;
 const WEEKDAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 /// Past it, an estimate of years says nothing more.

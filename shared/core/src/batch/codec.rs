@@ -9,28 +9,18 @@ use std::collections::HashMap;
 use libdeflater::{CompressionLvl, Compressor, Decompressor};
 
 use super::{Batch, End, Entry, EventId, IDENTITY_BITS, Row, UNTIMED};
-use crate::limits::BATCH_BYTES_MAX;
+use crate::limits::BATCH_INFLATED_BYTES_MAX;
 use crate::observe::{Actor, ChangeKind, Class, Outcome, Subject, Target, What};
+use crate::stored::StoredError;
 use crate::time::WindowId;
 use crate::varint::{Reader, put, put_bytes};
 
 /// The format of all that is not deflated.
-const FORMAT: u64 = 1;
-/// Before the inflated length and the deflated bytes of format 1.
-const DEFLATED: u64 = 2;
+const FORMAT: u64 = 3;
+/// Before the inflated length and the deflated bytes of the other.
+const DEFLATED: u64 = 4;
 /// Of libdeflate's levels the last before its slow ones: a batch has some kilobytes.
 const LEVEL: i32 = 9;
-
-/// Why stored bytes are no batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BatchError {
-    /// Written by a newer version.
-    #[error("the batch has format {0}, this version reads formats {FORMAT} and {DEFLATED}; use a newer version")]
-    Format(u64),
-    /// Damaged.
-    #[error("the batch is damaged")]
-    Damaged,
-}
 
 impl Batch {
     /// The bytes to store.
@@ -81,23 +71,23 @@ impl Batch {
     }
 
     /// Reads what [`Batch::encode`] wrote.
-    pub fn decode(bytes: &[u8]) -> Result<Batch, BatchError> {
+    pub fn decode(bytes: &[u8]) -> Result<Batch, StoredError> {
         let mut reader = Reader(bytes);
         match reader.get() {
-            Some(FORMAT) => decode(&mut reader).ok_or(BatchError::Damaged),
+            Some(FORMAT) => decode(&mut reader).ok_or(StoredError::Damaged),
             Some(DEFLATED) => {
-                let plain = inflate(&mut reader).ok_or(BatchError::Damaged)?;
+                let plain = inflate(&mut reader).ok_or(StoredError::Damaged)?;
                 let mut reader = Reader(&plain);
-                reader.get().filter(|format| *format == FORMAT).and_then(|_| decode(&mut reader)).ok_or(BatchError::Damaged)
+                reader.get().filter(|format| *format == FORMAT).and_then(|_| decode(&mut reader)).ok_or(StoredError::Damaged)
             }
-            Some(newer) => Err(BatchError::Format(newer)),
-            None => Err(BatchError::Damaged),
+            Some(other) => Err(StoredError::Format(other)),
+            None => Err(StoredError::Damaged),
         }
     }
 }
 
 fn inflate(reader: &mut Reader<'_>) -> Option<Vec<u8>> {
-    let len = usize::try_from(reader.get()?).ok().filter(|len| *len <= BATCH_BYTES_MAX)?;
+    let len = usize::try_from(reader.get()?).ok().filter(|len| *len <= BATCH_INFLATED_BYTES_MAX)?;
     let mut plain = vec![0; len];
     let n = Decompressor::new().deflate_decompress(reader.0, &mut plain).ok()?;
     (n == len).then_some(plain)
@@ -184,24 +174,24 @@ fn put_subject<'a>(out: &mut Vec<u8>, subject: &'a Subject<'_>, names: &mut Name
     put_actor(out, &subject.actor, names);
     match &subject.what {
         What::Seen => put(out, 0),
-        What::Invocation { memory_mb, cold } => {
+        What::Invocation { memory_mb } => {
             put(out, 1);
-            put(out, u64::from(*memory_mb) << 1 | u64::from(*cold));
+            put(out, u64::from(*memory_mb));
         }
         What::Run => put(out, 2),
         What::Failure => put(out, 3),
         What::Throttle => put(out, 4),
-        What::Line { error } => put(out, 5 + u64::from(*error)),
-        What::Dropped => put(out, 7),
+        What::Line => put(out, 5),
+        What::Dropped => put(out, 6),
         What::Flow { service, action, target, outcome, data } => {
-            put(out, 8);
+            put(out, 7);
             names.put(out, service);
             names.put(out, action);
             put(out, *outcome as u64 | u64::from(target.is_some()) << 2 | u64::from(*data) << 3);
             target.iter().for_each(|t| put_target(out, t, names));
         }
         What::Change { kind, target, role, stack, grants } => {
-            put(out, 9);
+            put(out, 8);
             put(out, *kind as u64);
             put_target(out, target, names);
             names.put(out, role);
@@ -210,7 +200,7 @@ fn put_subject<'a>(out: &mut Vec<u8>, subject: &'a Subject<'_>, names: &mut Name
             grants.iter().for_each(|t| put_target(out, t, names));
         }
         What::Binding { role } => {
-            put(out, 10);
+            put(out, 9);
             names.put(out, role);
         }
     }
@@ -284,21 +274,18 @@ fn subject(reader: &mut Reader<'_>, names: &[&str], class: Class) -> Option<Subj
 fn what(reader: &mut Reader<'_>, names: &[&str]) -> Option<What<'static>> {
     Some(match reader.get()? {
         0 => What::Seen,
-        1 => {
-            let bits = reader.get()?;
-            What::Invocation { memory_mb: (bits >> 1).try_into().ok()?, cold: bits & 1 == 1 }
-        }
+        1 => What::Invocation { memory_mb: reader.u32()? },
         2 => What::Run,
         3 => What::Failure,
         4 => What::Throttle,
-        tag @ (5 | 6) => What::Line { error: tag == 6 },
-        7 => What::Dropped,
-        8 => {
+        5 => What::Line,
+        6 => What::Dropped,
+        7 => {
             let (service, action, bits) = (name(reader, names)?, name(reader, names)?, reader.get()?);
             let target = if bits & 4 != 0 { Some(target(reader, names)?) } else { None };
             What::Flow { service, action, target, outcome: OUTCOMES[(bits & 3) as usize], data: bits & 8 != 0 }
         }
-        9 => {
+        8 => {
             let kind = *CHANGES.get(usize::try_from(reader.get()?).ok()?)?;
             let (target_of, role, stack) = (target(reader, names)?, name(reader, names)?, name(reader, names)?);
             let mut grants = Vec::new();
@@ -307,7 +294,7 @@ fn what(reader: &mut Reader<'_>, names: &[&str]) -> Option<What<'static>> {
             }
             What::Change { kind, target: target_of, role, stack, grants }
         }
-        10 => What::Binding { role: name(reader, names)? },
+        9 => What::Binding { role: name(reader, names)? },
         _ => return None,
     })
 }
@@ -342,7 +329,7 @@ mod tests {
         let target = Target { kind: "bucket".into(), name: name.into(), account: "".into() };
         let what = match n % 4 {
             0 => What::Seen,
-            1 => What::Invocation { memory_mb: 128, cold: n > 100 },
+            1 => What::Invocation { memory_mb: u32::from(n) },
             2 => {
                 let (service, action) = ("s3".into(), "GetObject".into());
                 What::Flow { service, action, target: Some(target), outcome: Outcome::Denied, data: n > 100 }
@@ -382,7 +369,7 @@ mod tests {
         }
 
         #[test]
-        fn damaged_bytes_never_panic(mut bytes: Vec<u8>, first in 0u8..3) {
+        fn damaged_bytes_never_panic(mut bytes: Vec<u8>, first in 0u8..6) {
             bytes.insert(0, first);
             let _ = Batch::decode(&bytes);
         }
@@ -403,7 +390,7 @@ mod tests {
 
     #[test]
     fn newer_formats_are_refused() {
-        assert_eq!(Batch::decode(&[3]), Err(BatchError::Format(3)));
+        assert_eq!(Batch::decode(&[5]), Err(StoredError::Format(5)));
     }
 
     #[test]
