@@ -106,7 +106,7 @@ fn read(page: &mut Page<impl Write>, said: &Report) -> io::Result<()> {
         page.put("", &format!("{} to {}", from.to_rfc3339(), to.to_rfc3339()))?;
     }
     if *duplicates > 0 {
-        page.put("", &format!("{} of the records came more than once and count once", number(*duplicates)))?;
+        page.put("", &format!("{} of the records came more than once and count once", alert::count(*duplicates)))?;
     }
     page.put("Seen", &format!("{}, {}", count(*functions, "function"), count(*principals, "other principal")))?;
     if said.coverage.background > 0 {
@@ -172,6 +172,9 @@ fn missing(said: &Report) -> Vec<String> {
         let windows = count(said.coverage.beyond, "window");
         all.push(format!("{windows} of entities beyond what is kept of an account: not judged"));
     }
+    if said.coverage.cut > 0 {
+        all.push(format!("{} flows, names or permissions beyond what is kept: left out", alert::count(said.coverage.cut)));
+    }
     if tally.dropped > 0 {
         all.push(format!("{} of Lambda that log events were lost", count(tally.dropped, "notice")));
     }
@@ -189,7 +192,7 @@ fn unread(page: &mut Page<impl Write>, said: &Report) -> io::Result<()> {
     };
     let coverage = &said.coverage;
     if coverage.rejects > 0 {
-        let codes: Vec<String> = coverage.rejects_by_code.iter().map(|(code, n)| format!("{code} ×{}", number(*n))).collect();
+        let codes: Vec<String> = coverage.rejects_by_code.iter().map(|(code, n)| format!("{code} ×{}", alert::count(*n))).collect();
         page.put("Rejects", &format!("{}: {}{}", count(coverage.rejects, "record"), codes.join(", "), listed(coverage.rejects)))?;
         for r in said.rejects.iter().take(LISTED_MAX) {
             page.path("", &r.path, &format!(" at byte {}", r.reject.offset))?;
@@ -269,20 +272,7 @@ fn broken(sentence: &str, width: usize) -> Vec<String> {
 }
 
 fn count(n: u64, what: &str) -> String {
-    format!("{} {what}{}", number(n), if n == 1 { "" } else { "s" })
-}
-
-/// With a comma at every thousand.
-fn number(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
+    format!("{} {what}{}", alert::count(n), if n == 1 { "" } else { "s" })
 }
 
 /// Writes `incidents.jsonl` and `coverage.json`.

@@ -308,3 +308,60 @@ fn remember_gap(gaps: &mut Vec<(WindowId, WindowId)>, gap: (WindowId, WindowId))
     gaps.push(gap);
     u64::from(full)
 }
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+    use crate::observe::Verb;
+
+    /// Whoever changes these bytes raises [`FORMAT`], or the version of what is within.
+    #[test]
+    fn the_layout_stays_as_it_is() {
+        let mut account = Account::new(WindowId(1_000_000));
+        let key = |target: &str| Key { actor: "f".to_owned(), verb: Verb::Delete, denied: true, target: target.to_owned() };
+        for (n, kind) in [&mut account.functions, &mut account.principals].into_iter().enumerate() {
+            kind.flows.actor(n as f64, "f", "shop", "role", Some("s"), true);
+            kind.unanswered.tell(key("bucket b"), WindowId(1_000_500 + n as u32), 0.5);
+        }
+        account.arrive(WindowId(1_000_900));
+        account.arrive_logs(WindowId(1_000_001));
+        account.arrive_logs(WindowId(1_001_000));
+        account.arrive_data(WindowId(1_001_000), "s3");
+        account.remember_stack("bucket b".to_owned(), "s");
+        account.low.insert("f".to_owned());
+        account.cut = 7;
+        let bytes = account.encode();
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        expect![[""]].assert_eq(&hex);
+        let again = Account::decode(&bytes).unwrap();
+        assert_eq!((again.encode(), again.cut()), (bytes, 7));
+    }
+
+    #[test]
+    fn a_newer_account_is_told_as_newer() {
+        let mut bytes = Account::new(WindowId(1_000_000)).encode();
+        bytes[1] = FORMAT + 1;
+        assert_eq!(Account::decode(&bytes).map(|_| ()), Err(StoredError::Format(u64::from(FORMAT) + 1)));
+        // Its flows alone may be newer, too.
+        let at = bytes.windows(2).position(|pair| pair == [0x82, 0x01]).unwrap();
+        (bytes[1], bytes[at + 1]) = (FORMAT, 9);
+        assert_eq!(Account::decode(&bytes).map(|_| ()), Err(StoredError::Format(9)));
+    }
+
+    #[test]
+    fn what_is_cut_is_counted() {
+        let mut account = Account::new(WindowId(1_000_000));
+        for n in 0..GAPS_MAX as u32 + 2 {
+            account.add_gap(WindowId(1_000_000 + 10 * n), WindowId(1_000_005 + 10 * n));
+        }
+        assert_eq!((account.gaps.len(), account.cut()), (GAPS_MAX, 4), "of both kinds of gaps");
+        for n in 0..DATA_SERVICES_MAX + 3 {
+            account.arrive_data(WindowId(1_000_000), &format!("service-{n}"));
+        }
+        assert_eq!((account.data_since.len(), account.cut()), (DATA_SERVICES_MAX, 7));
+        account.functions.flows.deploy(1.0, "nobody", "ci");
+        assert_eq!(account.cut(), 8);
+    }
+}

@@ -550,6 +550,8 @@ impl Baseline {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use expect_test::expect;
+
     use crate::batch::EventId;
     use crate::facts::{FlowFact, Moment, Span};
     use crate::observe::Verb;
@@ -597,6 +599,23 @@ mod tests {
         assert!(baseline.counted_days(window) < 0.1 && baseline.learnt_days(window) > 4.0, "learning began anew");
         learn(&mut baseline, 602 + REPORTS_GONE_WINDOWS..603 + REPORTS_GONE_WINDOWS, 3, 7);
         assert!(baseline.counts_reports(), "the log is back");
+        assert_eq!(Baseline::decode(&baseline.encode()), Ok(baseline));
+    }
+
+    /// Whoever changes these bytes raises [`FORMAT`], or the version of the statistics within.
+    #[test]
+    fn the_layout_stays_as_it_is() {
+        let mut baseline = Baseline::new(FIRST);
+        learn(&mut baseline, 0..3 * WINDOWS_PER_DAY, 3, 7);
+        learn(&mut baseline, 3 * WINDOWS_PER_DAY + 40..3 * WINDOWS_PER_DAY + 50, 0, 7);
+        baseline.widen(Some(WindowId(FIRST.0 + 900)), WindowId(FIRST.0 + 900));
+        baseline.changed(FIRST.start(), "code updated by ci".to_owned());
+        baseline.low = true;
+        let statistics = Stored { rates: Vec::new(), ..minicbor::decode(&baseline.encode()).unwrap() };
+        let hex: String = minicbor::to_vec(statistics).unwrap().iter().map(|byte| format!("{byte:02x}")).collect();
+        expect![[""]].assert_eq(&hex);
+        let rates = baseline.rates.encode();
+        expect![[""]].assert_eq(&format!("{} bytes, {}", rates.len(), blake3::hash(&rates).to_hex()));
         assert_eq!(Baseline::decode(&baseline.encode()), Ok(baseline));
     }
 

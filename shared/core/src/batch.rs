@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher13;
 use siphasher::sip128::{Hasher128, SipHasher13 as SipHasher128};
 
-use crate::limits::{EVENT_ID_MAX, PACKER_ROWS_MAX};
+use crate::limits::{EVENT_ID_MAX, PACKER_ROWS_FULL};
 use crate::observe::{Class, Observation, Subject};
 use crate::time::{WINDOW_MS, WindowId};
 
@@ -257,7 +257,7 @@ impl Packer {
 
     /// Whether it is time to [`Packer::finish`].
     pub fn is_full(&self) -> bool {
-        self.rows.len() >= PACKER_ROWS_MAX
+        self.rows.len() >= PACKER_ROWS_FULL
     }
 
     /// Gives the batches, one a window and class, in that order, and the number of records that came more than once; is

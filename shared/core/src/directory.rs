@@ -206,6 +206,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_cut_is_counted() {
+        let mut d = Directory::default();
+        let arn = |n: usize| format!("arn:aws:lambda:r{n}:1:function:f");
+        for n in 0..FUNCTIONS_PER_ROLE_MAX + 2 {
+            d.add_function(&arn(n));
+            d.add_function(&arn(n));
+        }
+        assert_eq!(d.cut(), 4, "each time that it came");
+        d.add_function(&arn(0));
+        assert_eq!(d.cut(), 4, "what is known is not cut");
+    }
+
+    #[test]
     fn a_log_is_the_only_function_of_its_name() {
         let mut d = Directory::default();
         let named = |d: &Directory, account: &'static str| {

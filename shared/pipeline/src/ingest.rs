@@ -43,6 +43,8 @@ pub struct Tally {
     pub untimed: u64,
     /// Records of our own functions: counted, and left out.
     pub own: u64,
+    /// Targets and permissions beyond what is taken of one record: counted, and left out.
+    pub cut: u64,
     /// The earliest record.
     pub from: Option<Timestamp>,
     /// The latest record.
@@ -167,7 +169,7 @@ impl Sink for Taker<'_> {
             _ => self.tally.trail_other += 1,
         }
         self.tally.time(record.time());
-        observe_trail(record, raw, &mut |o| self.packer.add(&o));
+        self.tally.cut += observe_trail(record, raw, &mut |o| self.packer.add(&o));
     }
 
     fn log(&mut self, record: &LogRecord<'_>) {

@@ -33,6 +33,12 @@ const RETRY_LAST_S: u32 = 900;
 /// A delay asked for by the channel, at most: a queue's own bound on invisibility is twelve hours.
 const ASKED_MAX_S: u32 = 3_600;
 
+/// What every version of [`Sent`] begins with.
+#[derive(Deserialize)]
+struct Versioned {
+    version: u32,
+}
+
 /// What was last said about an incident.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Sent {
@@ -225,10 +231,12 @@ pub async fn notify<S: Store, P: Sender>(store: &S, sender: &P, message: &Messag
 async fn load<S: Store>(store: &S, uid: &str) -> Result<Option<(Sent, u64)>, StoreError> {
     let key = keys::sent(uid);
     let Some(item) = store.load(&key).await? else { return Ok(None) };
-    match serde_json::from_slice::<Sent>(&item.bytes) {
-        Ok(sent) if sent.version <= SENT_VERSION => Ok(Some((sent, item.revision))),
-        _ => Err(StoreError::Corrupt { key }),
+    let corrupt = |_| StoreError::Corrupt { key: key.clone() };
+    let Versioned { version } = serde_json::from_slice(&item.bytes).map_err(corrupt)?;
+    if version > SENT_VERSION {
+        return Err(StoreError::Format { key, format: u64::from(version) });
     }
+    Ok(Some((serde_json::from_slice(&item.bytes).map_err(corrupt)?, item.revision)))
 }
 
 /// Posts it where it belongs; by itself where that is gone; plainly where its blocks are refused. Says where the first of the

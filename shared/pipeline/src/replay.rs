@@ -100,6 +100,9 @@ pub struct Coverage {
     pub mistimed: u64,
     /// Windows of entities that were not judged, because their account has more than are kept.
     pub beyond: u64,
+    /// What was left out at a bound of what is kept: names that one record lists, functions of a role, flows, permissions and
+    /// the like, each time it came; of a state file, since it began.
+    pub cut: u64,
     /// Functions that are named by a path and not by content.
     pub assumed: Vec<String>,
 }
@@ -374,6 +377,7 @@ fn join(a: Tally, b: Tally) -> Tally {
         controls: a.controls + b.controls,
         untimed: a.untimed + b.untimed,
         own: a.own + b.own,
+        cut: a.cut + b.cut,
         from: a.from.into_iter().chain(b.from).min(),
         to: a.to.into_iter().chain(b.to).max(),
     }
@@ -399,6 +403,8 @@ fn report(reading: Reading, evaluator: Evaluator<'_, Embedded>, alone: bool) -> 
     coverage.observations = evaluator.observations;
     coverage.background = evaluator.known.background;
     coverage.beyond = evaluator.known.beyond;
+    let accounts = evaluator.known.accounts().map(|(_, account)| account.cut());
+    coverage.cut = coverage.tally.cut + evaluator.known.directory.cut() + accounts.sum::<u64>();
     coverage.mistimed = evaluator.mistimed as u64;
     coverage.assumed.sort();
     coverage.assumed.dedup();

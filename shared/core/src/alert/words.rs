@@ -15,7 +15,7 @@ const WEEKS_PER_YEAR: f64 = 52.18;
 const SMALLEST: f64 = 0.05;
 
 /// `2,431`.
-pub(super) fn count(n: u64) -> String {
+pub fn count(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, c) in digits.chars().enumerate() {

@@ -323,6 +323,7 @@ mod tests {
     use super::*;
     use crate::observe::{Identity, Observation};
     use crate::time::Timestamp;
+    use expect_test::expect;
     use proptest::prelude::*;
 
     fn observation(minute: i64, n: u8, name: &str) -> Observation<'_> {
@@ -386,6 +387,73 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// One of each: a variant that is missing here doesn't compile.
+    fn every_what() -> Vec<What<'static>> {
+        let target = |kind: &'static str| Target { kind: kind.into(), name: "n".into(), account: "2".into() };
+        let flow = |target, outcome, data| What::Flow { service: "s3".into(), action: "Get".into(), target, outcome, data };
+        let change = |kind| What::Change { kind, target: target("t"), role: "r".into(), stack: "s".into(), grants: vec![target("g")] };
+        let mut all = vec![What::Seen];
+        while let Some(last) = all.last() {
+            all.extend(match last {
+                What::Seen => vec![What::Invocation { memory_mb: 1_024 }],
+                What::Invocation { .. } => vec![What::Run],
+                What::Run => vec![What::Failure],
+                What::Failure => vec![What::Throttle],
+                What::Throttle => vec![What::Line],
+                What::Line => vec![What::Dropped],
+                What::Dropped => OUTCOMES.map(|outcome| flow(Some(target("b")), outcome, false)).into_iter().chain([flow(None, Outcome::Ok, true)]).collect(),
+                What::Flow { .. } => CHANGES.map(change).to_vec(),
+                What::Change { .. } => vec![What::Binding { role: "r".into() }],
+                What::Binding { .. } => break,
+            });
+        }
+        all
+    }
+
+    fn every_actor() -> Vec<Actor<'static>> {
+        let named = |assumed| Actor::Named { account: "1".into(), region: "eu".into(), name: "f".into(), assumed };
+        let mut all = vec![Actor::Function("a:f".into())];
+        while let Some(last) = all.last() {
+            all.extend(match last {
+                Actor::Function(_) => vec![named(false), named(true)],
+                Actor::Named { .. } => vec![Actor::Session { role: "r".into(), session: "s".into() }],
+                Actor::Session { .. } => vec![Actor::Principal("p".into())],
+                Actor::Principal(_) => vec![Actor::Source("q".into())],
+                Actor::Source(_) => vec![Actor::Service("v".into())],
+                Actor::Service(_) => break,
+            });
+        }
+        all
+    }
+
+    /// Whoever changes these bytes raises [`FORMAT`].
+    #[test]
+    fn the_layout_stays_as_it_is() {
+        let (whats, actors) = (every_what(), every_actor());
+        let events = [EventId::None, EventId::Uuid([0xab; 16]), EventId::Text("e".to_owned())];
+        let entry = |n: usize| Entry {
+            subject: Subject { class: Class::Trail, account: "1".into(), actor: actors[n % actors.len()].clone(), what: whats[n].clone() },
+            first: End { offset_ms: 300 * n as u32, event: events[n % 3].clone() },
+            last: End { offset_ms: 400 * n as u32, event: events[n % 2].clone() },
+        };
+        let row = |n: usize| Row { subject: n as u32, identity: 0x12_3456_7800 + n as u64, values: [n as u16 % 2, n as u16 % 3 * 100] };
+        let batch = Batch {
+            window: Some(WindowId(5_800_000)),
+            class: Class::Trail,
+            entries: (0..whats.len()).map(entry).collect(),
+            rows: (0..whats.len()).map(row).collect(),
+        };
+        let hex: String = batch.encode().iter().map(|byte| format!("{byte:02x}")).collect();
+        expect![[""]].assert_eq(&hex);
+        assert_eq!(Batch::decode(&batch.encode()), Ok(batch.clone()));
+        let untimed = Batch { window: None, class: Class::Logs, entries: Vec::new(), rows: Vec::new() };
+        assert_eq!(untimed.encode(), [3, 0xff, 0xff, 0xff, 0xff, 0xf, 0, 0, 0]);
+        let small = batch.encode_small();
+        let mut head = Reader(&small);
+        assert_eq!((head.get(), head.get()), (Some(DEFLATED), Some(batch.encode().len() as u64)));
+        assert_eq!(inflate(&mut Reader(&small[1..])), Some(batch.encode()));
     }
 
     #[test]

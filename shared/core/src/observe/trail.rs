@@ -414,5 +414,21 @@ mod tests {
         assert_eq!(ids(policy), ["bucket raw", "table books of 1"]);
         assert_eq!(ids(&format!("%7B{}", &policy[1..])), ["bucket raw", "table books of 1"]);
         assert!(ids("%zz{").is_empty());
+        let many: Vec<String> = (0..GRANTS_MAX + 3).map(|n| format!("arn:aws:s3:::b{n}")).collect();
+        let policy = serde_json::json!({"Statement": {"Effect": "Allow", "Resource": many}}).to_string();
+        let (kept, cut) = granted(&policy);
+        assert_eq!((kept.len(), cut), (GRANTS_MAX, 3));
+    }
+
+    #[test]
+    fn targets_beyond_the_bound_are_counted() {
+        let items: Vec<_> = (0..20).map(|n| serde_json::json!({"tableName": format!("t{n}")})).collect();
+        let text = serde_json::json!({"eventSource": "dynamodb.amazonaws.com", "eventName": "TransactGetItems",
+            "requestParameters": {"requestItems": items}})
+        .to_string();
+        let record: TrailRecord<'_> = serde_json::from_str(&text).unwrap();
+        let mut said = 0;
+        let cut = observe_trail(&record, b"", &mut |_| said += 1);
+        assert_eq!((said, cut), (16, 4));
     }
 }

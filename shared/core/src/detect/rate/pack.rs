@@ -19,7 +19,7 @@ pub enum Malformed {
     OutOfRange,
     /// They are of a version that this code does not know.
     #[error("stored rates are of unknown version {0}")]
-    Version(u8),
+    Version(u64),
     /// They are not the format.
     #[error("stored rates are not in their format")]
     Format,
@@ -28,7 +28,7 @@ pub enum Malformed {
 impl From<Malformed> for StoredError {
     fn from(error: Malformed) -> StoredError {
         match error {
-            Malformed::Version(version) => StoredError::Format(u64::from(version)),
+            Malformed::Version(version) => StoredError::Format(version),
             Malformed::Truncated | Malformed::OutOfRange | Malformed::Format => StoredError::Damaged,
         }
     }
