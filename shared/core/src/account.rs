@@ -166,7 +166,7 @@ impl Account {
 
     fn add_gap(&mut self, from: WindowId, to: WindowId) {
         for gaps in [&mut self.gaps, &mut self.log_gaps] {
-            self.cut += remember_gap(gaps, (from, to));
+            self.cut = self.cut.saturating_add(remember_gap(gaps, (from, to)));
         }
         self.skipped = self.skipped.saturating_add(to.0 - from.0);
     }
@@ -175,7 +175,7 @@ impl Account {
     fn arrive_logs(&mut self, window: WindowId) {
         let gap = WindowId(self.logs_last.map_or(window.0, |last| last.0.saturating_add(GAP_WINDOWS)));
         if gap < window && self.log_gaps.last().is_none_or(|last| last.1 < window) {
-            self.cut += remember_gap(&mut self.log_gaps, (gap, window));
+            self.cut = self.cut.saturating_add(remember_gap(&mut self.log_gaps, (gap, window)));
         }
         self.logs_last = self.logs_last.max(Some(window));
     }
@@ -192,7 +192,7 @@ impl Account {
         match self.data_since.get_mut(service) {
             Some(since) if since.window <= window => {}
             Some(since) => *since = Since { window, day },
-            None if full => self.cut += 1,
+            None if full => self.cut = self.cut.saturating_add(1),
             None => {
                 self.data_since.insert(service.to_owned(), Since { window, day });
             }
@@ -235,7 +235,7 @@ impl Account {
         if self.stacks.len() < STACKS_MAX || self.stacks.contains_key(&target) {
             self.stacks.insert(target, stack.to_owned());
         } else {
-            self.cut += 1;
+            self.cut = self.cut.saturating_add(1);
         }
     }
 
@@ -247,8 +247,8 @@ impl Account {
 
     /// What was left out at a bound since the account began: flows, names, permissions, gaps and the like, each time it came.
     pub fn cut(&self) -> u64 {
-        let of = |kind: &Kind| kind.flows.overflow().total() + kind.unanswered.cut();
-        self.cut + of(&self.functions) + of(&self.principals)
+        let of = |kind: &Kind| kind.flows.overflow().total().saturating_add(kind.unanswered.cut());
+        self.cut.saturating_add(of(&self.functions)).saturating_add(of(&self.principals))
     }
 
     /// The bytes to store.

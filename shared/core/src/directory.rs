@@ -51,7 +51,7 @@ impl Directory {
     fn add_function(&mut self, arn: &str) {
         let name = function_name(arn);
         if self.functions.len() >= DIRECTORY_FUNCTIONS_MAX && !self.functions.contains_key(name) {
-            self.cut += 1;
+            self.cut = self.cut.saturating_add(1);
             return;
         }
         let arns = self.functions.entry(name.to_owned()).or_default();
@@ -61,7 +61,7 @@ impl Directory {
         if arns.len() < FUNCTIONS_PER_ROLE_MAX {
             arns.insert(arn.to_owned());
         } else {
-            self.cut += 1;
+            self.cut = self.cut.saturating_add(1);
         }
     }
 
@@ -72,21 +72,21 @@ impl Directory {
             if self.polled.len() < DIRECTORY_FUNCTIONS_MAX || self.polled.contains(&**role) {
                 self.polled.insert(role.clone().into_owned());
             } else {
-                self.cut += 1;
+                self.cut = self.cut.saturating_add(1);
             }
             return;
         }
         let function = self.entity(&subject.actor).id;
         let full = self.roles.len() >= DIRECTORY_FUNCTIONS_MAX;
         if full && !self.roles.contains_key(&**role) {
-            self.cut += 1;
+            self.cut = self.cut.saturating_add(1);
             return;
         }
         let functions = self.roles.entry(role.clone().into_owned()).or_default();
         if functions.len() < FUNCTIONS_PER_ROLE_MAX || functions.contains_key(function_name(&function)) {
             functions.insert(function_name(&function).to_owned(), function);
         } else {
-            self.cut += 1;
+            self.cut = self.cut.saturating_add(1);
         }
     }
 

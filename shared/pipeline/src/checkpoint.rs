@@ -195,6 +195,20 @@ mod tests {
     }
 
     #[test]
+    fn a_newer_head_is_no_damage() {
+        let store = Embedded::temporary().unwrap();
+        for (head, format) in [(minicbor::to_vec((FORMAT + 1, "another layout")).unwrap(), Some(2)), (vec![0xff], None)] {
+            block_on(store.commit(vec![Write::put(keys::head(), head, Expect::Any)])).unwrap();
+            let told = match block_on(Checkpoint::load(&store)) {
+                Err(StoreError::Format { key, format }) => Some((key, Some(format))),
+                Err(StoreError::Corrupt { key }) => Some((key, None)),
+                _ => None,
+            };
+            assert_eq!(told, Some((keys::head(), format)));
+        }
+    }
+
+    #[test]
     fn of_two_writers_one_fails() {
         let store = Embedded::temporary().unwrap();
         let (mut first, _) = load(&store);

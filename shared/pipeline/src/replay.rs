@@ -403,8 +403,8 @@ fn report(reading: Reading, evaluator: Evaluator<'_, Embedded>, alone: bool) -> 
     coverage.observations = evaluator.observations;
     coverage.background = evaluator.known.background;
     coverage.beyond = evaluator.known.beyond;
-    let accounts = evaluator.known.accounts().map(|(_, account)| account.cut());
-    coverage.cut = coverage.tally.cut + evaluator.known.directory.cut() + accounts.sum::<u64>();
+    let known = evaluator.known.accounts().map(|(_, account)| account.cut()).chain([evaluator.known.directory.cut()]);
+    coverage.cut = known.fold(coverage.tally.cut, u64::saturating_add);
     coverage.mistimed = evaluator.mistimed as u64;
     coverage.assumed.sort();
     coverage.assumed.dedup();

@@ -77,7 +77,7 @@ impl Unanswered {
         if self.flows.len() >= UNANSWERED_MAX && !self.flows.contains_key(&key) {
             let oldest = self.flows.iter().min_by_key(|(_, told)| told.last).map(|(key, _)| key.clone());
             oldest.map(|key| self.flows.remove(&key));
-            self.cut += 1;
+            self.cut = self.cut.saturating_add(1);
         }
         self.flows.entry(key).or_insert(Told { first: window, last: window, times: 1, years });
     }
