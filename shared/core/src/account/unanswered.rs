@@ -3,7 +3,7 @@
 //! What was alerted is not learnt, since whoever goes on long enough would make himself usual unseen. So it is told again
 //! where it goes on or comes back: at most once a week, and five times in all, which takes four weeks at the least. The last
 //! time says so, and then it is learnt as if a person had called it expected. A flow that stays away is not forgotten and not
-//! aged: it has its five times, however late. There is deliberately no verdict here: a person's goes to `new_flow` as well.
+//! aged: it has its five times, however late. There is deliberately no verdict of a person here.
 
 use std::collections::BTreeMap;
 

@@ -430,7 +430,7 @@ fn a_flow_is_known_once_learnt_and_not_when_denied() {
 }
 
 #[test]
-fn an_alerted_flow_waits_for_its_verdict_unless_the_records_are_a_baseline() {
+fn an_alerted_flow_is_held_back_unless_the_records_are_a_baseline() {
     for baseline in [false, true] {
         let mut account = one_actor();
         account.actor(0., "g", "other", "", Some("s"), false);
@@ -451,7 +451,7 @@ fn an_alerted_flow_waits_for_its_verdict_unless_the_records_are_a_baseline() {
 }
 
 #[test]
-fn a_late_verdict_teaches_as_of_then() {
+fn what_is_accepted_late_teaches_as_of_then() {
     let mut account = Account::new();
     for actor in ["a", "b", "c", "d", "e", "f"] {
         account.actor(0., actor, "", "", Some(actor), false);
