@@ -20,8 +20,8 @@ use std::process::ExitCode;
 
 use generate::{Feed, Shape};
 use measure::{Measured, Work};
-use outflow_core::time::WINDOWS_PER_HOUR;
 use outflow_core::time::WINDOWS_PER_DAY;
+use outflow_core::time::WINDOWS_PER_HOUR;
 use table::Row;
 
 /// Days of the logs that are timed: 300,000 events, 600,000 lines.

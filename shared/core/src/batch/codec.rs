@@ -403,7 +403,11 @@ mod tests {
                 What::Failure => vec![What::Throttle],
                 What::Throttle => vec![What::Line],
                 What::Line => vec![What::Dropped],
-                What::Dropped => OUTCOMES.map(|outcome| flow(Some(target("b")), outcome, false)).into_iter().chain([flow(None, Outcome::Ok, true)]).collect(),
+                What::Dropped => OUTCOMES
+                    .map(|outcome| flow(Some(target("b")), outcome, false))
+                    .into_iter()
+                    .chain([flow(None, Outcome::Ok, true)])
+                    .collect(),
                 What::Flow { .. } => CHANGES.map(change).to_vec(),
                 What::Change { .. } => vec![What::Binding { role: "r".into() }],
                 What::Binding { .. } => break,
