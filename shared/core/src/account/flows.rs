@@ -41,13 +41,18 @@ impl Sight<'_> {
 }
 
 impl Account {
-    /// Scores the flows of one entity; what it has done before is only counted on.
-    pub(super) fn flows(&mut self, judging: &Judging<'_>, entity: &Entity, facts: &Facts, baseline: &mut Baseline, out: &mut Judgement) {
+    /// Scores the flows of one entity, of which it is told which are known; what it has done before is only counted on.
+    pub(super) fn flows(
+        &mut self,
+        judging: &Judging<'_>,
+        (entity, baseline): (&Entity, &mut Baseline),
+        (facts, known): (&Facts, &[bool]),
+        out: &mut Judgement,
+    ) {
         let t = self.days(judging.window);
         let account = entity.account().unwrap_or_default();
-        for flow in &facts.flows {
+        for (flow, &is_known) in facts.flows.iter().zip(known) {
             let id = flow.target_id();
-            let is_known = self.kind(entity).flows.is_known(&entity.id, flow.verb, id);
             if is_known && self.kind(entity).unanswered.is_empty() && !judging.alerted.contains(entity) {
                 continue;
             }

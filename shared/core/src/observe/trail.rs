@@ -338,7 +338,7 @@ fn granted(document: &str) -> Vec<Target<'static>> {
         for arn in one_or_many(&statement["Resource"]).filter_map(|r| r.as_str()) {
             let named = arn.strip_suffix("/*").unwrap_or(arn);
             if !named.contains('*') && all.len() < GRANTS_MAX {
-                all.extend(from_arn(named).map(Target::into_owned));
+                all.extend(from_arn(named).as_ref().map(Target::to_owned));
             }
         }
     }
