@@ -191,6 +191,8 @@ pub async fn replay(replay: &Replay, store: &Embedded, progress: &mut dyn Progre
     }
     reading.report.judged_from = tally.from;
     reading.report.coverage.baseline_overlaps_to = learnt.to.filter(|to| tally.from.is_some_and(|from| *to > from));
+    // Nothing is packed any more; its room is for the baselines.
+    reading.intake.packer = Packer::new(key);
     let first_told = tally.from.map_or(WindowId(0), Timestamp::window);
     let mut evaluator = Evaluator::load(store, &replay.config).await?;
     evaluator.known.directory = std::mem::take(&mut reading.directory);
