@@ -11,7 +11,7 @@
 
 mod codec;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map};
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 use serde::{Deserialize, Serialize};
@@ -112,6 +112,17 @@ pub struct Entry {
     pub last: End,
 }
 
+impl Entry {
+    fn widen(&mut self, offset_ms: u32, end: impl Fn() -> End) {
+        if offset_ms <= self.first.offset_ms {
+            self.first = self.first.clone().min(end());
+        }
+        if offset_ms >= self.last.offset_ms {
+            self.last = self.last.clone().max(end());
+        }
+    }
+}
+
 /// One observation in a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Row {
@@ -168,10 +179,15 @@ impl Batch {
     /// The hash of its stored bytes, which are sorted: a retry of the same delivery overwrites itself, and another telling
     /// of the same events does not.
     pub fn delivery_id(&self) -> [u8; 16] {
-        let mut id = [0; 16];
-        id.copy_from_slice(&blake3::hash(&self.encode()).as_bytes()[..16]);
-        id
+        delivery_id(&self.encode())
     }
+}
+
+/// The same of a batch that [`Batch::encode`] made these bytes of.
+pub fn delivery_id(encoded: &[u8]) -> [u8; 16] {
+    let mut id = [0; 16];
+    id.copy_from_slice(&blake3::hash(encoded).as_bytes()[..16]);
+    id
 }
 
 /// Log-linear buckets, base 2, sixteen to an octave (6 %), as the `histogram` crate lays them out with grouping power 4.
@@ -197,10 +213,13 @@ pub fn bucket_value(index: u16) -> f64 {
 /// Packs the observations of one or more deliveries.
 pub struct Packer {
     key: HashKey,
-    numbers: HashMap<u128, u32, BuildHasherDefault<Hashed>>,
-    subjects: Vec<Subject<'static>>,
-    rows: Vec<(u32, Row)>,
-    ends: HashMap<(u32, u32), (End, End)>,
+    /// Places of subjects in windows, by the keyed hash of both.
+    places: HashMap<u128, u32, BuildHasherDefault<Hashed>>,
+    /// By place: the window and the class, and the subject with its ends.
+    kinds: Vec<(u32, Class)>,
+    entries: Vec<Option<Entry>>,
+    /// With the place instead of a number in a batch.
+    rows: Vec<Row>,
 }
 
 /// The hash of what is a keyed hash already: a part of it. Only for keys that nobody can choose.
@@ -225,34 +244,31 @@ const UNTIMED: u32 = u32::MAX;
 impl Packer {
     /// An empty packer.
     pub fn new(key: HashKey) -> Packer {
-        Packer { key, numbers: HashMap::default(), subjects: Vec::new(), rows: Vec::new(), ends: HashMap::new() }
+        Packer { key, places: HashMap::default(), kinds: Vec::new(), entries: Vec::new(), rows: Vec::new() }
     }
 
     /// Takes one observation.
     pub fn add(&mut self, o: &Observation<'_>) {
-        let subject = self.number(&o.subject);
         let window = o.time.map_or(UNTIMED, |t| t.window().0);
         let offset_ms = o.time.map_or(0, |t| t.ms().rem_euclid(WINDOW_MS) as u32);
+        let end = || End { offset_ms, event: EventId::new(o.event_id) };
+        let place = match self.places.entry(place_hash(self.key, &o.subject, window)) {
+            hash_map::Entry::Vacant(vacant) => {
+                let only = end();
+                self.kinds.push((window, o.subject.class));
+                self.entries.push(Some(Entry { subject: o.subject.to_owned(), first: only.clone(), last: only }));
+                *vacant.insert((self.entries.len() - 1) as u32)
+            }
+            hash_map::Entry::Occupied(known) => {
+                let place = *known.get();
+                if let Some(Some(entry)) = self.entries.get_mut(place as usize) {
+                    entry.widen(offset_ms, end);
+                }
+                place
+            }
+        };
         let value = |v: f64| if v > 0.0 { bucket(v) + 1 } else { 0 };
-        let row = Row { subject, identity: self.identity(o), values: [value(o.values[0]), value(o.values[1])] };
-        self.rows.push((window, row));
-        let ends = self.ends.entry((window, subject));
-        let new = || End { offset_ms, event: EventId::new(o.event_id) };
-        match ends {
-            std::collections::hash_map::Entry::Vacant(v) => {
-                let only = new();
-                v.insert((only.clone(), only));
-            }
-            std::collections::hash_map::Entry::Occupied(mut e) => {
-                let (first, last) = e.get_mut();
-                if offset_ms <= first.offset_ms {
-                    *first = first.clone().min(new());
-                }
-                if offset_ms >= last.offset_ms {
-                    *last = last.clone().max(new());
-                }
-            }
-        }
+        self.rows.push(Row { subject: place, identity: self.identity(o), values: [value(o.values[0]), value(o.values[1])] });
     }
 
     /// Whether it is time to [`Packer::finish`].
@@ -263,49 +279,43 @@ impl Packer {
     /// Gives the batches, one a window and class, in that order, and the number of records that came more than once; is
     /// empty again.
     pub fn finish(&mut self) -> (Vec<Batch>, u64) {
-        let mut rows = std::mem::take(&mut self.rows);
-        let class_of = |row: &Row| self.subjects[row.subject as usize].class;
-        rows.sort_unstable_by(|a, b| (a.0, class_of(&a.1), &a.1).cmp(&(b.0, class_of(&b.1), &b.1)));
-        let records = |rows: &[(u32, Row)]| rows.iter().filter(|(_, r)| r.is_primary()).count() as u64;
-        let before = records(&rows);
-        rows.dedup();
-        let duplicates = before - records(&rows);
-        let batches = rows.chunk_by(|a, b| a.0 == b.0 && class_of(&a.1) == class_of(&b.1)).map(|chunk| self.batch(chunk)).collect();
-        self.numbers.clear();
-        self.subjects.clear();
-        self.ends.clear();
+        let order = self.order();
+        let mut rank = vec![0u32; order.len()];
+        order.iter().zip(0..).for_each(|(&place, i)| rank[place] = i);
+        self.rows.iter_mut().for_each(|row| row.subject = rank[row.subject as usize]);
+        self.rows.sort_unstable();
+        let records = |rows: &[Row]| rows.iter().filter(|r| r.is_primary()).count() as u64;
+        let before = records(&self.rows);
+        self.rows.dedup();
+        let duplicates = before - records(&self.rows);
+        let (mut batches, mut rows) = (Vec::new(), self.rows.as_slice());
+        for places in order.chunk_by(|&a, &b| self.kinds[a] == self.kinds[b]) {
+            let ((window, class), first) = (self.kinds[places[0]], rank[places[0]]);
+            let (own, others) = rows.split_at(rows.partition_point(|row| row.subject < first + places.len() as u32));
+            rows = others;
+            let mut entries = Vec::with_capacity(places.len());
+            entries.extend(places.iter().filter_map(|&place| self.entries[place].take()));
+            let window = (window != UNTIMED).then_some(WindowId(window));
+            let rows = own.iter().map(|row| Row { subject: row.subject - first, ..*row }).collect();
+            batches.push(Batch { window, class, entries, rows });
+        }
+        // Their room is kept for what comes next.
+        self.places.clear();
+        self.kinds.clear();
+        self.entries.clear();
+        self.rows.clear();
         (batches, duplicates)
     }
 
-    fn batch(&self, chunk: &[(u32, Row)]) -> Batch {
-        let window = chunk[0].0;
-        let mut entries: Vec<(Entry, &[(u32, Row)])> = chunk
-            .chunk_by(|a, b| a.1.subject == b.1.subject)
-            .map(|rows| {
-                let number = rows[0].1.subject;
-                let end = || End { offset_ms: 0, event: EventId::None };
-                let (first, last) = self.ends.get(&(window, number)).cloned().unwrap_or_else(|| (end(), end()));
-                (Entry { subject: self.subjects[number as usize].clone(), first, last }, rows)
-            })
-            .collect();
-        entries.sort_by(|a, b| a.0.subject.cmp(&b.0.subject));
-        let rows = entries.iter().enumerate().flat_map(|(i, (_, rows))| rows.iter().map(move |(_, r)| Row { subject: i as u32, ..*r }));
-        Batch {
-            window: (window != UNTIMED).then_some(WindowId(window)),
-            class: self.subjects[chunk[0].1.subject as usize].class,
-            rows: rows.collect(),
-            entries: entries.into_iter().map(|(entry, _)| entry).collect(),
+    /// Places in order of window and subject. Names are compared within a window alone.
+    fn order(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.kinds.len()).collect();
+        order.sort_by_key(|&place| self.kinds[place]);
+        let subject = |place: usize| self.entries[place].as_ref().map(|entry| &entry.subject);
+        for places in order.chunk_by_mut(|&a, &b| self.kinds[a] == self.kinds[b]) {
+            places.sort_unstable_by(|&a, &b| subject(a).cmp(&subject(b)));
         }
-    }
-
-    fn number(&mut self, subject: &Subject<'_>) -> u32 {
-        let mut hasher = SipHasher128::new_with_key(&self.key.0);
-        subject.hash(&mut hasher);
-        let hash = hasher.finish128().as_u128();
-        *self.numbers.entry(hash).or_insert_with(|| {
-            self.subjects.push(subject.clone().into_owned());
-            (self.subjects.len() - 1) as u32
-        })
+        order
     }
 
     fn identity(&self, o: &Observation<'_>) -> u64 {
@@ -315,4 +325,11 @@ impl Packer {
         hasher.write(o.identity.scope);
         hasher.finish() >> (64 - IDENTITY_BITS) & !1 | u64::from(o.identity.primary)
     }
+}
+
+fn place_hash(key: HashKey, subject: &Subject<'_>, window: u32) -> u128 {
+    let mut hasher = SipHasher128::new_with_key(&key.0);
+    subject.hash(&mut hasher);
+    hasher.write_u32(window);
+    hasher.finish128().as_u128()
 }

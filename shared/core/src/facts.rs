@@ -172,15 +172,17 @@ pub struct AccountFacts {
 }
 
 /// Folds a window, by account. Bindings are learnt first, so that a session is resolved by what its own window shows.
-pub fn fold(window: WindowId, content: &Window, directory: &mut Directory) -> BTreeMap<String, AccountFacts> {
+pub fn fold(window: WindowId, mut content: Window, directory: &mut Directory) -> BTreeMap<String, AccountFacts> {
     for folded in &content.subjects {
         directory.learn_binding(&folded.subject);
     }
     let mut all: BTreeMap<String, AccountFacts> = BTreeMap::new();
-    for folded in &content.subjects {
-        let entity = directory.entity(&folded.subject.actor);
-        let account = account_of(&entity, &folded.subject.account);
-        fold_one(window, folded, (entity, &account), all.entry(account.clone()).or_default(), directory);
+    let same = |a: &Folded, b: &Folded| (&a.subject.actor, &a.subject.account) == (&b.subject.actor, &b.subject.account);
+    for of_actor in content.subjects.chunk_by_mut(same) {
+        let Some(subject) = of_actor.first().map(|folded| &folded.subject) else { continue };
+        let entity = directory.entity(&subject.actor);
+        let account = account_of(&entity, &subject.account);
+        fold_actor(window, of_actor, (entity, &account), all.entry(account.clone()).or_default(), directory);
     }
     for facts in all.values_mut().flat_map(|a| a.entities.values_mut()) {
         facts.merge_flows();
@@ -196,37 +198,59 @@ fn account_of(entity: &Entity, of_record: &str) -> String {
     own.unwrap_or(of_record).to_owned()
 }
 
-fn fold_one(window: WindowId, folded: &Folded, (entity, id): (Entity, &str), account: &mut AccountFacts, directory: &Directory) {
-    let n = folded.count();
-    let end = |end: &End| Moment { at: moment(window, end), event: end.event.clone() };
-    let span = Span { first: end(&folded.first), last: end(&folded.last) };
-    if let What::Change { kind, target, role, stack, grants } = &folded.subject.what {
-        let changed = directory.function_of_target(target, &folded.subject.account);
-        let change = ChangeFact {
-            kind: *kind,
-            target: target.as_seen_from(id),
-            by: entity,
-            role: role.clone().into_owned(),
-            stack: stack.clone().into_owned(),
-            grants: grants.iter().map(|t| t.as_seen_from(id)).collect(),
-            at: span.first,
-        };
-        match changed {
-            Some(function) => account.entities.entry(function).or_default().changes.push(change),
-            None => account.changes.push(change),
-        }
-        return;
+/// Folds all subjects of one actor; what they say is taken out of them.
+fn fold_actor(window: WindowId, of_actor: &mut [Folded], (entity, id): (Entity, &str), account: &mut AccountFacts, directory: &Directory) {
+    for folded in of_actor.iter_mut().filter(|folded| is_change(folded)) {
+        fold_change(window, folded, (&entity, id), account, directory);
     }
+    let mut others = of_actor.iter_mut().filter(|folded| !is_change(folded)).peekable();
     if entity.kind == EntityKind::Service {
-        let is_call = folded.subject.class == Class::Trail && !matches!(folded.subject.what, What::Binding { .. });
-        account.background += if is_call { n } else { 0 };
-        return;
+        let is_call = |f: &&mut Folded| f.subject.class == Class::Trail && !matches!(f.subject.what, What::Binding { .. });
+        account.background += others.filter(is_call).map(|folded| folded.count()).sum::<u64>();
+    } else if others.peek().is_some() {
+        let facts = account.entities.entry(entity).or_default();
+        others.for_each(|folded| fold_one(window, folded, id, facts));
     }
-    let facts = account.entities.entry(entity).or_default();
-    match &folded.subject.what {
+}
+
+fn is_change(folded: &Folded) -> bool {
+    matches!(folded.subject.what, What::Change { .. })
+}
+
+fn span_of(window: WindowId, folded: &Folded) -> Span {
+    let end = |end: &End| Moment { at: moment(window, end), event: end.event.clone() };
+    Span { first: end(&folded.first), last: end(&folded.last) }
+}
+
+fn take(folded: &mut Folded) -> What<'static> {
+    std::mem::replace(&mut folded.subject.what, What::Seen)
+}
+
+fn fold_change(window: WindowId, folded: &mut Folded, (by, id): (&Entity, &str), account: &mut AccountFacts, directory: &Directory) {
+    let at = span_of(window, folded).first;
+    let What::Change { kind, target, role, stack, grants } = take(folded) else { return };
+    let changed = directory.function_of_target(&target, &folded.subject.account);
+    let change = ChangeFact {
+        kind,
+        target: target.seen_from(id),
+        by: by.clone(),
+        role: role.into_owned(),
+        stack: stack.into_owned(),
+        grants: grants.into_iter().map(|t| t.seen_from(id)).collect(),
+        at,
+    };
+    match changed {
+        Some(function) => account.entities.entry(function).or_default().changes.push(change),
+        None => account.changes.push(change),
+    }
+}
+
+fn fold_one(window: WindowId, folded: &mut Folded, account: &str, facts: &mut Facts) {
+    let (n, span) = (folded.count(), span_of(window, folded));
+    match take(folded) {
         What::Invocation { memory_mb } => {
             facts.reports += n;
-            durations(facts, folded, f64::from(*memory_mb));
+            durations(facts, folded, f64::from(memory_mb));
             ran(facts, span);
         }
         What::Run => {
@@ -237,9 +261,10 @@ fn fold_one(window: WindowId, folded: &Folded, (entity, id): (Entity, &str), acc
         What::Throttle => facts.throttles += n,
         What::Line => facts.lines += n,
         What::Flow { service, action, target, outcome, data } => {
-            flow(facts, folded, (service, action, target.as_ref().map(|t| t.as_seen_from(id)), *outcome, *data), span)
+            let target = target.map(|t| t.seen_from(account));
+            flow(facts, folded, (service.into_owned(), action.into_owned(), target, outcome, data), span)
         }
-        What::Binding { role } => facts.roles.push(role.clone().into_owned()),
+        What::Binding { role } => facts.roles.push(role.into_owned()),
         What::Seen | What::Dropped | What::Change { .. } => {}
     }
 }
@@ -271,17 +296,17 @@ fn durations(facts: &mut Facts, folded: &Folded, memory_mb: f64) {
 fn flow(
     facts: &mut Facts,
     folded: &Folded,
-    (service, action, target, outcome, data): (&str, &str, Option<Target<'static>>, Outcome, bool),
+    (service, action, target, outcome, data): (String, String, Option<Target<'static>>, Outcome, bool),
     span: Span,
 ) {
     let denied = if outcome == Outcome::Denied { folded.count() } else { 0 };
     let permitted = folded.count() - denied;
     let bytes = folded.values.iter().filter(|v| v[0] > 0).map(|v| bucket_value(v[0] - 1)).sum();
     facts.flows.push(FlowFact {
-        service: service.to_owned(),
-        action: action.to_owned(),
-        verb: verb(service, action, target.is_some()),
+        verb: verb(&service, &action, target.is_some()),
         target_id: target.as_ref().map_or_else(|| format!("service {service}"), Target::id),
+        service,
+        action,
         target,
         permitted,
         denied,
@@ -328,7 +353,7 @@ mod tests {
         let window = batches[0].window.unwrap();
         let mut content = Window::default();
         content.add(unite(Some(window), Class::Trail, batches).0);
-        let facts = fold(window, &content, &mut Directory::default());
+        let facts = fold(window, content, &mut Directory::default());
         let flows: Vec<&FlowFact> = facts["1"].entities.values().flat_map(|f| &f.flows).collect();
         assert_eq!(flows.len(), 1);
         assert_eq!((flows[0].permitted, flows[0].denied, flows[0].target_id()), (4, 2, "table books"));

@@ -223,7 +223,7 @@ impl<'s, S: Store> Evaluate<'s, S> {
         self.run.steps += 1;
         self.run.observations += rows;
         self.run.duplicates += twice;
-        self.known.window(window, &content, &self.config, Telling::All);
+        self.known.window(window, content, &self.config, Telling::All);
         self.known.sights.clear();
         self.known.gather();
         for (uid, incident) in std::mem::take(&mut self.known.changed) {
@@ -325,7 +325,7 @@ impl<'s, S: Store> Evaluate<'s, S> {
             }
             let (content, ..) = content(window, &there, &there.iter().map(|b| b.name).collect(), &BTreeSet::new());
             content.subjects.iter().for_each(|s| copy.directory.learn_function(&s.subject));
-            copy.window(window, &content, &self.config, telling);
+            copy.window(window, content, &self.config, telling);
         }
         copy.finish(&self.config, telling);
         copy.gather();

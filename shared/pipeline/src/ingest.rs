@@ -10,7 +10,7 @@ use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Poll;
 
-use outflow_core::batch::{Batch, Packer};
+use outflow_core::batch::{Batch, Packer, delivery_id};
 use outflow_core::config::LATE_MINUTES_LEAST;
 use outflow_core::decode::{self, Decoded, Line, LogRecord, Reject, Scratch, Sink, TrailRecord};
 use outflow_core::limits::BATCHES_KEPT_DAYS;
@@ -200,7 +200,8 @@ pub async fn commit<S: Store>(store: &S, batches: &[Batch]) -> Result<u64, Store
     let mut writes: Vec<Write> = Vec::new();
     let put = |key: Key, bytes| Write::put(key, bytes, Expect::Any);
     for batch in batches {
-        let key = keys::batch(batch.window, batch.class, &batch.delivery_id());
+        let bytes = batch.encode();
+        let key = keys::batch(batch.window, batch.class, &delivery_id(&bytes));
         if store.load(&key).await?.is_some() {
             duplicates += batch.records();
             continue;
@@ -208,7 +209,7 @@ pub async fn commit<S: Store>(store: &S, batches: &[Batch]) -> Result<u64, Store
         if writes.len() + 2 > COMMIT_WRITES_MAX {
             store.commit(std::mem::take(&mut writes)).await?;
         }
-        writes.push(put(key, batch.encode()));
+        writes.push(put(key, bytes));
         if let Some(window) = batch.window {
             let marker = put(keys::pending(window), Vec::new());
             if !writes.contains(&marker) {

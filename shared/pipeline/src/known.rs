@@ -136,7 +136,7 @@ impl Known {
     }
 
     /// Judges one window and learns it: all of it, or what came late.
-    pub fn window(&mut self, window: WindowId, content: &Window, config: &Config, telling: Telling) {
+    pub fn window(&mut self, window: WindowId, content: Window, config: &Config, telling: Telling) {
         let learn_only = telling == Telling::Nothing;
         self.sweep(&Judging { window, config, learn_only, alerted: &BTreeSet::new() }, telling);
         let facts = fold(window, content, &mut self.directory);

@@ -10,7 +10,7 @@ mod short;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use outflow_core::batch::{HashKey, Packer};
+use outflow_core::batch::{Entry, HashKey, Packer};
 use outflow_core::config::Config;
 use outflow_core::decode::Reject;
 use outflow_core::directory::Directory;
@@ -192,6 +192,8 @@ pub async fn replay(replay: &Replay, store: &Embedded, progress: &mut dyn Progre
     }
     reading.report.judged_from = tally.from;
     reading.report.coverage.baseline_overlaps_to = learnt.to.filter(|to| tally.from.is_some_and(|from| *to > from));
+    // Nothing is packed any more; its room is for the baselines.
+    reading.intake.packer = Packer::new(key);
     let first_told = tally.from.map_or(WindowId(0), Timestamp::window);
     let mut evaluator = Evaluator::load(store, &replay.config).await?;
     evaluator.known.directory = std::mem::take(&mut reading.directory);
@@ -346,18 +348,22 @@ impl Reading {
     async fn flush(&mut self, store: &Embedded) -> Result<(), StoreError> {
         let (batches, duplicates) = self.intake.packer.finish();
         self.report.coverage.duplicates += duplicates;
-        for entry in batches.iter().flat_map(|b| &b.entries) {
-            self.directory.learn_function(&entry.subject);
+        let entries = batches.iter().flat_map(|batch| batch.entries.chunk_by(|a, b| a.subject.actor == b.subject.actor));
+        for of_actor in entries {
+            let Some(Entry { subject, .. }) = of_actor.first() else { continue };
+            self.directory.learn_function(subject);
             let full = self.actors.len() >= ACTORS_MAX;
-            if !full && !self.actors.contains(&entry.subject.actor) {
-                self.actors.insert(entry.subject.actor.clone());
+            if !full && !self.actors.contains(&subject.actor) {
+                self.actors.insert(subject.actor.clone());
             }
-            if let What::Change { target, .. } = &entry.subject.what
-                && target.kind == "function"
-                && !full
-            {
-                let account = if target.account.is_empty() { entry.subject.account.clone() } else { target.account.clone() };
-                self.actors.insert(Actor::Named { account, region: "".into(), name: target.name.clone(), assumed: false });
+            for Entry { subject, .. } in of_actor {
+                if let What::Change { target, .. } = &subject.what
+                    && target.kind == "function"
+                    && !full
+                {
+                    let account = if target.account.is_empty() { subject.account.clone() } else { target.account.clone() };
+                    self.actors.insert(Actor::Named { account, region: "".into(), name: target.name.clone(), assumed: false });
+                }
             }
         }
         self.report.coverage.duplicates += commit(store, &batches).await?;

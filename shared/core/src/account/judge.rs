@@ -64,12 +64,15 @@ impl Account {
         if facts.entities.values().any(|f| f.reports > 0) {
             self.arrive_logs(judging.window);
         }
-        self.introduce(judging.window, facts, directory, baselines);
+        let known = self.introduce(judging.window, facts, directory, baselines);
+        let mut known = known.as_slice();
         for (entity, facts) in &facts.entities {
+            let (of_entity, others) = known.split_at(facts.flows.len().min(known.len()));
+            known = others;
             let Some(baseline) = baselines.get_mut(entity) else { continue };
             let rates = self.rates(judging, entity, facts, baseline);
             out.findings.extend(rates);
-            self.flows(judging, entity, facts, baseline, &mut out);
+            self.flows(judging, (entity, baseline), (facts, of_entity), &mut out);
             out.links.extend(links(entity, facts, directory));
         }
         for kind in [&mut self.functions, &mut self.principals] {
@@ -112,9 +115,17 @@ impl Account {
         Surroundings { peers: &self.kind(entity).peers, account_low: self.is_low_without(entity), gaps }
     }
 
-    /// Who is there, and what was changed: acts before any flow of the window is scored.
-    fn introduce(&mut self, window: WindowId, facts: &AccountFacts, directory: &Directory, baselines: &mut BTreeMap<Entity, Baseline>) {
+    /// Who is there, and what was changed: acts before any flow of the window is scored. Tells of all flows, entity by entity,
+    /// whether they were known before.
+    fn introduce(
+        &mut self,
+        window: WindowId,
+        facts: &AccountFacts,
+        directory: &Directory,
+        baselines: &mut BTreeMap<Entity, Baseline>,
+    ) -> Vec<bool> {
         let t = self.days(window);
+        let mut known = Vec::new();
         for (entity, facts) in &facts.entities {
             let created = facts.changes.iter().find(|c| c.kind == ChangeKind::Created);
             let role = created.map(|c| c.role.as_str()).or(facts.roles.first().map(String::as_str)).unwrap_or_default();
@@ -130,11 +141,15 @@ impl Account {
             // Names are counted before any flow is scored: how rare a word is must not depend on the order of flows.
             for flow in &facts.flows {
                 let (id, name) = (flow.target_id(), target_name(flow));
-                if !flows.is_settled(&entity.id, flow.verb, id) {
+                let is_known = flows.is_settled(&entity.id, flow.verb, id);
+                if !is_known {
                     flows.resource(t, id, name, false);
                 }
+                known.push(is_known);
             }
-            if let Some(baseline) = baselines.get_mut(entity) {
+            if !facts.changes.is_empty()
+                && let Some(baseline) = baselines.get_mut(entity)
+            {
                 facts.changes.iter().for_each(|c| baseline.changed(c.at.at, words(c)));
             }
         }
@@ -147,6 +162,7 @@ impl Account {
                 }
             }
         }
+        known
     }
 
     /// A change of a role or a resource.

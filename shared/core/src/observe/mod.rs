@@ -203,40 +203,44 @@ pub struct Subject<'a> {
 
 impl Subject<'_> {
     /// A subject of its own, that outlives the record.
-    pub fn into_owned(self) -> Subject<'static> {
-        let own = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
-        let actor = match self.actor {
+    pub fn to_owned(&self) -> Subject<'static> {
+        let actor = match &self.actor {
             Actor::Function(arn) => Actor::Function(own(arn)),
             Actor::Named { account, region, name, assumed } => {
-                Actor::Named { account: own(account), region: own(region), name: own(name), assumed }
+                Actor::Named { account: own(account), region: own(region), name: own(name), assumed: *assumed }
             }
             Actor::Session { role, session } => Actor::Session { role: own(role), session: own(session) },
             Actor::Principal(id) => Actor::Principal(own(id)),
             Actor::Source(id) => Actor::Source(own(id)),
             Actor::Service(id) => Actor::Service(own(id)),
         };
-        let what = match self.what {
+        let what = match &self.what {
             What::Seen => What::Seen,
-            What::Invocation { memory_mb } => What::Invocation { memory_mb },
+            What::Invocation { memory_mb } => What::Invocation { memory_mb: *memory_mb },
             What::Run => What::Run,
             What::Failure => What::Failure,
             What::Throttle => What::Throttle,
             What::Line => What::Line,
             What::Dropped => What::Dropped,
             What::Flow { service, action, target, outcome, data } => {
-                What::Flow { service: own(service), action: own(action), target: target.map(Target::into_owned), outcome, data }
+                let target = target.as_ref().map(Target::to_owned);
+                What::Flow { service: own(service), action: own(action), target, outcome: *outcome, data: *data }
             }
             What::Change { kind, target, role, stack, grants } => What::Change {
-                kind,
-                target: target.into_owned(),
+                kind: *kind,
+                target: target.to_owned(),
                 role: own(role),
                 stack: own(stack),
-                grants: grants.into_iter().map(Target::into_owned).collect(),
+                grants: grants.iter().map(Target::to_owned).collect(),
             },
             What::Binding { role } => What::Binding { role: own(role) },
         };
-        Subject { class: self.class, account: own(self.account), actor, what }
+        Subject { class: self.class, account: own(&self.account), actor, what }
     }
+}
+
+fn own(text: &str) -> Cow<'static, str> {
+    Cow::Owned(text.to_owned())
 }
 
 /// One thing that one record says.

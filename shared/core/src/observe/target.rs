@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::names::generalise;
+use super::own;
 use crate::decode::{RequestParameters, TrailRecord};
 use crate::entity::{Arn, function_arn, function_name};
 use crate::limits::TARGETS_PER_CALL_MAX;
@@ -27,26 +28,18 @@ impl<'a> Target<'a> {
     /// compared.
     pub fn id(&self) -> String {
         let of = if self.account.is_empty() { "" } else { " of " };
-        format!("{} {}{of}{}", self.kind, self.name, self.account)
+        [&*self.kind, " ", &*self.name, of, &*self.account].concat()
     }
 
     /// The same, with the owner named only where that is another account.
-    pub fn as_seen_from(&self, account: &str) -> Target<'static> {
-        let owner = if self.account == account { "" } else { &*self.account };
-        Target {
-            kind: Cow::Owned(self.kind.clone().into_owned()),
-            name: Cow::Owned(self.name.clone().into_owned()),
-            account: Cow::Owned(owner.to_owned()),
-        }
+    pub fn seen_from(self, account: &str) -> Target<'a> {
+        let account = if self.account == account { Cow::Borrowed("") } else { self.account };
+        Target { account, ..self }
     }
 
     /// A target of its own, that outlives the record.
-    pub fn into_owned(self) -> Target<'static> {
-        Target {
-            kind: Cow::Owned(self.kind.into_owned()),
-            name: Cow::Owned(self.name.into_owned()),
-            account: Cow::Owned(self.account.into_owned()),
-        }
+    pub fn to_owned(&self) -> Target<'static> {
+        Target { kind: own(&self.kind), name: own(&self.name), account: own(&self.account) }
     }
 }
 
@@ -225,11 +218,11 @@ mod tests {
 
     #[test]
     fn another_accounts_target_of_the_same_name_is_another_target() {
-        let of = |arn: &'static str| from_arn(arn).unwrap().as_seen_from("111122223333").id();
+        let of = |arn: &'static str| from_arn(arn).unwrap().seen_from("111122223333").id();
         assert_eq!(of("arn:aws:dynamodb:eu-west-1:111122223333:table/books"), "table books");
         assert_eq!(of("arn:aws:dynamodb:eu-west-1:999988887777:table/books"), "table books of 999988887777");
         assert_eq!(of("arn:aws:s3:::books/key/1"), "bucket books");
-        let owner = |url: &'static str| queue(url, "").unwrap().as_seen_from("111122223333").id();
+        let owner = |url: &'static str| queue(url, "").unwrap().seen_from("111122223333").id();
         assert_eq!(owner("https://sqs.eu-west-1.amazonaws.com/111122223333/orders"), "queue orders");
         assert_eq!(owner("https://sqs.eu-west-1.amazonaws.com/999988887777/orders"), "queue orders of 999988887777");
     }

@@ -346,7 +346,7 @@ fn granted(document: &str) -> (Vec<Target<'static>>, u64) {
                 continue;
             }
             if all.len() < GRANTS_MAX {
-                all.extend(from_arn(named).map(Target::into_owned));
+                all.extend(from_arn(named).as_ref().map(Target::to_owned));
             } else {
                 cut += 1;
             }

@@ -71,7 +71,7 @@ impl<'s, S: Store> Evaluator<'s, S> {
             content.add(self.unite(Some(window), class, keep).await?);
         }
         self.done.push(Write::Delete { key: keys::pending(window) });
-        self.known.window(window, &content, &self.config, telling(learn_only));
+        self.known.window(window, content, &self.config, telling(learn_only));
         Ok(())
     }
 

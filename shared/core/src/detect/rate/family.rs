@@ -68,7 +68,7 @@ impl<G: Grain, const N: usize> Remembered<G, N> {
                     evidence = Some(now.evidence(judging.at, horizon(judging.family, j)));
                 }
                 // Slack waits until the own ring has a fit.
-                if now.slack && ring.fit.is_some() && score > best {
+                if now.slack && ring.fit().is_some() && score > best {
                     best = score;
                 }
             }

@@ -4,6 +4,8 @@
 //! pooled per statistic and per account, the functions apart from the other principals. There is deliberately no weighting
 //! by likeness: the surprises are already in the units of each entity's own model.
 
+use std::sync::OnceLock;
+
 use super::grain::{Cell, LEVEL_MAX, Level};
 use super::pack::Malformed;
 use super::ring::{Fit, RING_DAYS};
@@ -28,11 +30,12 @@ pub struct Peers {
     pools: Vec<Pool>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 struct Pool {
     /// The latest values, oldest first.
     levels: Vec<u16>,
-    fit: Option<Fit>,
+    /// Follows from them: many are added before anybody asks.
+    fit: OnceLock<Option<Fit>>,
 }
 
 impl Default for Peers {
@@ -50,12 +53,13 @@ impl Peers {
                 pool.levels.remove(0);
             }
             pool.levels.push(Level::of(value.clamp(0., LEVEL_MAX)).0);
-            pool.refit();
+            pool.fit = OnceLock::new();
         }
     }
 
     pub(super) fn fit(&self, kind: usize) -> Option<Fit> {
-        self.pools.get(kind)?.fit
+        let pool = self.pools.get(kind)?;
+        *pool.fit.get_or_init(|| pool.fitted())
     }
 
     /// The pooled values as bytes; at most 2.5 KB.
@@ -83,7 +87,6 @@ impl Peers {
             }
             let (levels, tail) = tail.split_at_checked(2 * len).ok_or(Malformed::Truncated)?;
             pool.levels = levels.chunks_exact(2).map(|pair| pair.iter().rev().fold(0, |v, b| v << 8 | u16::from(*b))).collect();
-            pool.refit();
             rest = tail;
         }
         Ok(peers)
@@ -93,9 +96,15 @@ impl Peers {
 const VERSION: u8 = 1;
 
 impl Pool {
-    fn refit(&mut self) {
+    fn fitted(&self) -> Option<Fit> {
         let (mut values, n) = ([0.; RING_DAYS], self.levels.len().min(RING_DAYS));
         values.iter_mut().zip(&self.levels).for_each(|(value, level)| *value = Level(*level).get());
-        self.fit = if n >= POOLED_LEAST { Fit::of(&mut values[..n]) } else { None };
+        if n >= POOLED_LEAST { Fit::of(&mut values[..n]) } else { None }
+    }
+}
+
+impl PartialEq for Pool {
+    fn eq(&self, other: &Pool) -> bool {
+        self.levels == other.levels
     }
 }

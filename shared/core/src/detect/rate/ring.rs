@@ -20,7 +20,7 @@ const UNFITTED: f64 = 6.;
 pub(super) const LOW_SCORE: f64 = 4.;
 
 /// A fitted tail of daily maxima.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Fit {
     median: f64,
     shape: f64,
@@ -57,18 +57,31 @@ impl Fit {
 /// 35 daily maxima of one statistic.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Ring<G: Grain> {
+    pub(super) today: G::Level,
+    /// Apart, and only once there is any: every window looks at today, few at the days before, and together they fill more
+    /// caches than there are.
+    pub(super) past: Option<Box<Past<G>>>,
+}
+
+/// The finished days of a ring.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Past<G: Grain> {
     pub(super) days: [G::Level; RING_DAYS],
     pub(super) len: u8,
     /// Where the next day goes.
     pub(super) at: u8,
-    pub(super) today: G::Level,
-    /// Follows from `days`.
-    pub(super) fit: Option<Fit>,
+    /// Follows from `days`; says nothing before there are enough.
+    fit: Fit,
 }
 
 impl<G: Grain> Ring<G> {
     pub(super) fn new() -> Ring<G> {
-        Ring { days: zeros(), len: 0, at: 0, today: G::Level::default(), fit: None }
+        Ring { today: G::Level::default(), past: None }
+    }
+
+    /// The tail of its daily maxima, once there are enough.
+    pub(super) fn fit(&self) -> Option<Fit> {
+        self.past.as_ref().filter(|past| usize::from(past.len) >= FIT_DAYS).map(|past| past.fit)
     }
 
     /// The surprise up to which this window changes nothing here; none in the last window of a day, which the first of
@@ -85,7 +98,11 @@ impl<G: Grain> Ring<G> {
 
     /// The score of a surprise: by the own fit, else by the peers', else U - 6 from the second day on.
     pub(super) fn score(&self, u: f64, day: u32, peers: Option<Fit>) -> f64 {
-        match self.fit.or(peers) {
+        // No median is below it.
+        if u <= 0. {
+            return 0.;
+        }
+        match self.fit().or(peers) {
             Some(fit) => fit.score(u),
             None if day >= 1 => (u - UNFITTED).max(0.),
             None => 0.,
@@ -94,7 +111,7 @@ impl<G: Grain> Ring<G> {
 
     /// A surprise whose score is surely below [`LOW_SCORE`].
     pub(super) fn below_low(&self, peers: Option<Fit>) -> f64 {
-        self.fit.or(peers).map_or(LOW_SCORE + UNFITTED - 1e-6, |fit| fit.below_low)
+        self.fit().or(peers).map_or(LOW_SCORE + UNFITTED - 1e-6, |fit| fit.below_low)
     }
 
     /// Ends a day, `day` counted from that of the first window, and hands out its maximum.
@@ -102,19 +119,29 @@ impl<G: Grain> Ring<G> {
         let max = self.today.get().min(LEVEL_MAX);
         self.today = G::Level::default();
         if day >= WARM_DAYS {
-            if let Some(place) = self.days.get_mut(usize::from(self.at)) {
-                *place = G::Level::of(max);
-            }
-            self.len = (self.len + 1).min(RING_DAYS as u8);
-            self.at = (self.at + 1) % RING_DAYS as u8;
-            self.refit();
+            self.past.get_or_insert_with(|| Box::new(Past::new())).add(max);
         }
         max
     }
+}
+
+impl<G: Grain> Past<G> {
+    pub(super) fn new() -> Past<G> {
+        Past { days: zeros(), len: 0, at: 0, fit: Fit::default() }
+    }
+
+    fn add(&mut self, max: f64) {
+        if let Some(place) = self.days.get_mut(usize::from(self.at)) {
+            *place = G::Level::of(max);
+        }
+        self.len = (self.len + 1).min(RING_DAYS as u8);
+        self.at = (self.at + 1) % RING_DAYS as u8;
+        self.refit();
+    }
 
     pub(super) fn refit(&mut self) {
-        let len = usize::from(self.len).min(RING_DAYS);
         let mut values = self.days.map(Cell::get);
-        self.fit = if len >= FIT_DAYS { Fit::of(&mut values[..len]) } else { None };
+        let known = values.get_mut(..usize::from(self.len)).unwrap_or_default();
+        self.fit = Fit::of(known).unwrap_or_default();
     }
 }

@@ -10,7 +10,7 @@ use super::entity::{Calls, Flow, Flows, Rates};
 use super::family::{Low, Remembered};
 use super::grain::{Single, Stored};
 use super::pack::{Malformed, Pack, Packed};
-use super::ring::{RING_DAYS, Ring};
+use super::ring::{Past, RING_DAYS, Ring};
 use super::slow::Slow;
 use super::value::{self, PerCallValue};
 use super::volume::{self, Histogram, Volume};
@@ -222,12 +222,14 @@ impl<const N: usize> Packed for Remembered<Stored, N> {
 
 impl Packed for Ring<Stored> {
     fn pack(&mut self, io: &mut Pack) -> Result<(), Malformed> {
-        io.small(&mut self.len, RING_DAYS as u8 + 1)?;
-        io.small(&mut self.at, RING_DAYS as u8)?;
-        let len = usize::from(self.len);
-        io.cells(&mut self.days[..len])?;
+        let mut past = self.past.take().unwrap_or_else(|| Box::new(Past::new()));
+        io.small(&mut past.len, RING_DAYS as u8 + 1)?;
+        io.small(&mut past.at, RING_DAYS as u8)?;
+        let len = usize::from(past.len);
+        io.cells(&mut past.days[..len])?;
         self.today.pack(io)?;
-        self.refit();
+        past.refit();
+        self.past = Some(past).filter(|past| past.len > 0);
         Ok(())
     }
 }

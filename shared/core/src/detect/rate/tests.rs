@@ -583,7 +583,9 @@ fn runs_at_once_are_near_steps() {
                 (scores, most, off) = (scores + 1, most.max(worse), off + usize::from(worse > 0.05));
             }
         }
-        let rings = |rates: &Rates| rates.calls.down.rings.clone().map(|ring| ring.days.map(super::grain::Cell::get));
+        let rings = |rates: &Rates| {
+            rates.calls.down.rings.each_ref().map(|ring| ring.past.as_ref().map_or([0.; 35], |past| past.days.map(super::grain::Cell::get)))
+        };
         let ring_off = rings(&stepped).iter().flatten().zip(rings(&passed).iter().flatten()).map(|(a, b)| (a - b).abs()).fold(0., f64::max);
         eprintln!(
             "{}: {} runs and windows, {scores} scores, {off} off, {most:.3} at most, {lows} low; rings {ring_off:.3}",
