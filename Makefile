@@ -15,7 +15,7 @@ DENY_VERSION := 0.20.2
 
 FUNCTIONS := outflow-ingest-logs outflow-ingest-trail outflow-evaluate outflow-notify
 
-.PHONY: help demo build package check test e2e tools dynamodb deny quality soak bench bench-units fuzz clean
+.PHONY: help demo build package check test e2e tools dynamodb deny quality soak bench bench-units bench-start fuzz clean
 
 help: ## This list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -83,6 +83,10 @@ bench: ## Speed and memory as ratios in one run
 
 bench-units: ## What a table bills for deliveries, an account, and the same traffic from more functions
 	cargo run --release --locked --package outflow-bench -- units
+
+bench-start: tools ## Cold starts, warm latencies and memory of the functions as shipped, beside a hello-world
+	tests/tools/package.sh $(FUNCTIONS) outflow-hello
+	cargo run --locked --package outflow-e2e --bin bench-start
 
 fuzz: ## Every decoder, FUZZ_SECONDS each (needs a nightly toolchain)
 	tests/fuzz/run.sh $(FUZZ_SECONDS)

@@ -42,6 +42,8 @@ const STREAM_BYTES_MAX: usize = 4 << 20;
 const TRIES_MAX: usize = 20;
 /// How long an invocation is thought to last before there was one.
 const LIKELY: Duration = Duration::from_millis(100);
+/// In each line of evaluate's own log.
+const EVALUATED: &str = "\"function\":\"evaluate\"";
 /// Tries of a message before it is a dead letter: more than would be killed in a row.
 const RECEIVES_MAX: usize = 30;
 
@@ -328,10 +330,10 @@ impl Chain {
         let time = Timestamp::from_ms(at_ms).unwrap().to_rfc3339();
         let event = json!({ "version": "0", "detail-type": "Scheduled Event", "source": "aws.events", "time": time, "detail": {} });
         loop {
-            let lines = self.log(Who::Evaluate).matches("\"behind\"").count();
+            let lines = self.log(Who::Evaluate).matches(EVALUATED).count();
             self.invoke_until_done(Who::Evaluate, &event.to_string());
-            let line = self.workers[&Who::Evaluate].function.line(lines + 1, "\"behind\"");
-            if line.contains("\"behind\":false") {
+            let line = self.workers[&Who::Evaluate].function.line(lines + 1, EVALUATED);
+            if !line.contains("\"behind\":true") {
                 return;
             }
         }
