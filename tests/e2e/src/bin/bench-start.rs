@@ -32,7 +32,7 @@ const TABLE: &str = "outflow";
 const TOPIC: &str = "arn:aws:sns:eu-west-1:123456789012:outflow";
 const START: &str = "2025-09-01T12:00:00Z";
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() {
     let (Some(dynamo), Some(moto)) = (DynamoDb::start(), moto::start()) else {
         eprintln!("parts are missing: make tools");
