@@ -15,7 +15,7 @@ DENY_VERSION := 0.20.2
 
 FUNCTIONS := outflow-ingest-logs outflow-ingest-trail outflow-evaluate outflow-notify
 
-.PHONY: help demo build package check test e2e tools dynamodb deny quality soak bench bench-units fuzz clean
+.PHONY: help demo build package check test e2e tools dynamodb template deny quality soak bench bench-units bench-start fuzz clean
 
 help: ## This list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -48,7 +48,7 @@ check: ## Format, lints, and the tests inside the crates; what runs whole storie
 test: tools ## Everything that must hold; what CI runs
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	$(MAKE) --no-print-directory deny
+	$(MAKE) --no-print-directory deny template
 	cargo test --workspace --locked
 
 # Of the whole workspace, since that is what the tests have built already; one after the other, since some tell times.
@@ -56,10 +56,22 @@ e2e: tools ## The functions as processes on real parts, with CHAIN_RUNS disturbe
 	OUTFLOW_CHAIN_RUNS=$(CHAIN_RUNS) cargo test --workspace --locked --test chain --test dynamo --test ingest --test notify \
 		-- --nocapture --test-threads=1
 
-tools: .tools/ocsf-2004.json .tools/bin/cargo-deny dynamodb ## What tests need, pinned, into .tools/
+tools: .tools/ocsf-2004.json .tools/bin/cargo-deny dynamodb .tools/template.done ## What tests need, pinned, into .tools/
 
 .tools/ocsf-2004.json: tests/requirements.txt tests/tools/ocsf_schema.py
 	tests/tools/python.sh
+
+.tools/template.done: tests/tools/template.txt
+	rm -rf .tools/template
+	"$${PYTHON:-python3}" -m venv .tools/template
+	.tools/template/bin/python -m pip install --quiet --disable-pip-version-check -r tests/tools/template.txt
+	touch $@
+
+template: export AWS_DEFAULT_REGION := eu-west-1
+template: export SAM_CLI_TELEMETRY := 0
+template: .tools/template.done ## What AWS's own linters say of infra/template.yaml
+	.tools/template/bin/cfn-lint infra/template.yaml
+	.tools/template/bin/sam validate --lint --template infra/template.yaml
 
 # Skips itself where it is installed already, or where there is no Java.
 dynamodb:
@@ -83,6 +95,10 @@ bench: ## Speed and memory as ratios in one run
 
 bench-units: ## What a table bills for deliveries, an account, and the same traffic from more functions
 	cargo run --release --locked --package outflow-bench -- units
+
+bench-start: tools ## Cold starts, warm latencies and memory of the functions as shipped, beside a hello-world
+	tests/tools/package.sh $(FUNCTIONS) outflow-hello
+	cargo run --locked --package outflow-e2e --bin bench-start
 
 fuzz: ## Every decoder, FUZZ_SECONDS each (needs a nightly toolchain)
 	tests/fuzz/run.sh $(FUZZ_SECONDS)

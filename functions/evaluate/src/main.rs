@@ -2,15 +2,12 @@
 //!
 //! Trigger: a schedule. There is deliberately nothing else here: what is done stands in `evaluate`.
 
-use std::time::UNIX_EPOCH;
-
 use anyhow::Context as _;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use outflow_aws::context::Context;
+use outflow_aws::context::{Context, now};
 use outflow_aws::dynamo::DynamoStore;
 use outflow_aws::evaluate::{AlertTopic, Minutes, Parameter, Tick};
 use outflow_aws::own_log;
-use outflow_core::time::Timestamp;
 use tokio::sync::Mutex;
 
 #[tokio::main(flavor = "current_thread")]
@@ -22,16 +19,12 @@ async fn main() -> Result<(), Error> {
     let parameter = Parameter::new(context.ssm(), context.settings.clone());
     let minutes = Mutex::new(Minutes::new(&store, AlertTopic::new(context.sns(), topic), parameter));
     let minutes = &minutes;
+    let stack = &context.stack();
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Tick>| async move {
         let now = event.payload.now(now()?);
         let run = minutes.lock().await.run(now).await.map_err(|e| anyhow::Error::new(e).context("the table could not be used"))?;
-        run.line().write(now);
+        run.line().write(stack, now);
         Ok::<_, Error>(())
     }))
     .await
-}
-
-fn now() -> anyhow::Result<Timestamp> {
-    let ms = UNIX_EPOCH.elapsed().ok().and_then(|elapsed| i64::try_from(elapsed.as_millis()).ok());
-    ms.and_then(Timestamp::from_ms).context("the clock is wrong")
 }

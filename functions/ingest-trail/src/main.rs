@@ -4,15 +4,12 @@
 //! answered as failed, so that the queue keeps it. There is deliberately nothing else here: what is read stands in
 //! `feed`, what is done in `ingest`.
 
-use std::time::UNIX_EPOCH;
-
 use anyhow::Context as _;
 use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
-use outflow_aws::context::Context;
+use outflow_aws::context::{Context, now};
 use outflow_aws::dynamo::DynamoStore;
 use outflow_aws::ingest::Ingest;
 use outflow_aws::{feed, own_log};
-use outflow_core::time::Timestamp;
 use outflow_pipeline::ingest::Own;
 use serde_json::value::RawValue;
 
@@ -25,11 +22,12 @@ async fn main() -> Result<(), Error> {
         .await
         .context("the table of OUTFLOW_TABLE can't be used")?;
     let (ingest, objects) = (&ingest, &context.s3());
+    let stack = &context.stack();
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
         let now = now().map_err(failed)?;
         let messages = feed::of_trail_event(event.payload.get().as_bytes());
         let outcome = ingest.take(objects, &messages, now).await;
-        outcome.line("ingest-trail", now).write(now);
+        outcome.line("ingest-trail", now).write(stack, now);
         outcome.answer().map_err(failed)
     }))
     .await
@@ -37,9 +35,4 @@ async fn main() -> Result<(), Error> {
 
 fn failed(why: impl std::fmt::Display) -> Diagnostic {
     Diagnostic { error_type: "Outflow.Failed".to_owned(), error_message: why.to_string() }
-}
-
-fn now() -> anyhow::Result<Timestamp> {
-    let ms = UNIX_EPOCH.elapsed().ok().and_then(|elapsed| i64::try_from(elapsed.as_millis()).ok());
-    ms.and_then(Timestamp::from_ms).context("the clock is wrong")
 }

@@ -3,17 +3,14 @@
 //! Trigger: the queue behind the topic, with `ReportBatchItemFailures`; bodies are the topic's envelopes or raw. What fails is
 //! answered as failed and stays in the queue. There is deliberately nothing else here: what is done stands in `notify`.
 
-use std::time::UNIX_EPOCH;
-
 use anyhow::Context as _;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use outflow_aws::context::Context;
+use outflow_aws::context::{Context, now};
 use outflow_aws::dynamo::DynamoStore;
 use outflow_aws::notify::{Notify, received};
 use outflow_aws::own_log;
 use outflow_aws::secrets::Stored;
 use outflow_aws::slack::Slack;
-use outflow_core::time::Timestamp;
 use serde_json::Value;
 
 #[tokio::main(flavor = "current_thread")]
@@ -25,18 +22,14 @@ async fn main() -> Result<(), Error> {
     let store = DynamoStore::new(&context.dynamo(), &context.table);
     let notify = Notify::new(store, slack, context.sqs(), context.topic.clone());
     let notify = &notify;
+    let stack = &context.stack();
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
         let now = now()?;
         let received = received(&event.payload).context("this is no event of a queue")?;
         // The SDK's futures are nested so deep that the compiler wants them in pieces.
         let report = Box::pin(notify.take(&received, now)).await;
-        report.line("notify").write(now);
+        report.line("notify").write(stack, now);
         Ok::<_, Error>(report.answer())
     }))
     .await
-}
-
-fn now() -> anyhow::Result<Timestamp> {
-    let ms = UNIX_EPOCH.elapsed().ok().and_then(|elapsed| i64::try_from(elapsed.as_millis()).ok());
-    ms.and_then(Timestamp::from_ms).context("the clock is wrong")
 }

@@ -3,12 +3,13 @@
 //! Endpoints are read as every AWS tool reads them (`AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_DYNAMODB`, …). TLS is rustls with
 //! ring. There is deliberately no provider of credentials but the environment: Lambda has no other.
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
+use outflow_core::time::Timestamp;
 
 /// Tries of one request, the first included.
 const ATTEMPTS_MAX: u32 = 3;
@@ -64,6 +65,11 @@ impl Context {
         }
     }
 
+    /// The stack that our functions are named after, for metrics.
+    pub fn stack(&self) -> String {
+        self.own_prefix.trim_end_matches('-').to_owned()
+    }
+
     /// The Region of the function, as Lambda states it.
     pub fn region(&self) -> String {
         self.sdk.region().map(|region| region.as_ref().to_owned()).unwrap_or_default()
@@ -93,4 +99,15 @@ impl Context {
     pub fn s3(&self) -> aws_sdk_s3::Client {
         aws_sdk_s3::Client::new(&self.sdk)
     }
+}
+
+/// The machine's clock is before 1970 or beyond what times can be.
+#[derive(Debug, thiserror::Error)]
+#[error("the clock is wrong")]
+pub struct WrongClock;
+
+/// The time by the machine's clock.
+pub fn now() -> Result<Timestamp, WrongClock> {
+    let ms = UNIX_EPOCH.elapsed().ok().and_then(|elapsed| i64::try_from(elapsed.as_millis()).ok());
+    ms.and_then(Timestamp::from_ms).ok_or(WrongClock)
 }

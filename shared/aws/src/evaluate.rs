@@ -135,7 +135,7 @@ impl Run {
     pub fn line(&self) -> Line {
         let run = &self.evaluated;
         let line = Line::new("evaluate")
-            .metric(Metric::Steps, run.steps)
+            .note("steps", run.steps)
             .metric(Metric::LagSeconds, self.lag_s)
             .metric(Metric::Messages, self.drained.sent)
             .metric(Metric::Failed, self.drained.failed)

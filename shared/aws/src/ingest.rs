@@ -193,14 +193,14 @@ impl Outcome {
             .metric(Metric::Records, self.tally.records)
             .metric(Metric::Rejects, self.rejects.values().sum())
             .metric(Metric::Failed, self.failed.len() as u64)
-            .metric(Metric::Batches, self.arrived.batches)
+            .note("batches", self.arrived.batches)
             .note("late", self.arrived.late)
             .note("own", self.tally.own)
             .note("passed", self.passed)
             .note("untimed", self.tally.untimed)
             .note("write_units", self.write_units);
         if let Some(to) = self.tally.to {
-            line = line.metric(Metric::LagSeconds, u64::try_from(now.ms() - to.ms()).unwrap_or_default() / 1_000);
+            line = line.note("newest_s", u64::try_from(now.ms() - to.ms()).unwrap_or_default() / 1_000);
         }
         if !self.rejects.is_empty() {
             line = line.note("reject_codes", json!(self.rejects));

@@ -191,6 +191,6 @@ mod tests {
             json!({ "batchItemFailures": [{ "itemIdentifier": "3" }, { "itemIdentifier": "4" }] })
         );
         let now = Timestamp::parse("2025-03-20T06:42:33Z").unwrap();
-        expect_test::expect![[r#"{"_aws":{"CloudWatchMetrics":[{"Dimensions":[["function"]],"Metrics":[{"Name":"failed","Unit":"Count"}],"Namespace":"Outflow"}],"Timestamp":1742452953000},"dead":1,"failed":2,"function":"notify","older":1,"plain":1,"posted":1,"reasons":["refused (channel_not_found): invite it","try again later: 429"],"repeats":1,"retried":1,"unmarked":1}"#]].assert_eq(&report.line("notify").text(now));
+        expect_test::expect![[r#"{"_aws":{"CloudWatchMetrics":[{"Dimensions":[["stack"]],"Metrics":[{"Name":"failed","Unit":"Count"}],"Namespace":"Outflow"}],"Timestamp":1742452953000},"dead":1,"failed":2,"function":"notify","older":1,"plain":1,"posted":1,"reasons":["refused (channel_not_found): invite it","try again later: 429"],"repeats":1,"retried":1,"stack":"outflow","unmarked":1}"#]].assert_eq(&report.line("notify").text("outflow", now));
     }
 }

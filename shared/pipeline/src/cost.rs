@@ -118,8 +118,8 @@ const INVOCATION_BYTES: f64 = 26.0;
 /// Bytes of one delivery more in an item that holds many.
 const PACKED_DELIVERY_BYTES: f64 = 70.0;
 /// Write units of a thousand events of the trail, ten files at once: of 500 functions, 200 of them in a window, which is the
-/// dearer of the two that were measured (published files of few principals: 49).
-const TRAIL_WRITES_PER_THOUSAND: f64 = 127.0;
+/// dearer of the two that were measured (published files of few principals: 30).
+const TRAIL_WRITES_PER_THOUSAND: f64 = 42.0;
 /// Events of one file of a trail.
 const EVENTS_PER_FILE: f64 = 53.0;
 const FILES_AT_ONCE: f64 = 10.0;
@@ -129,7 +129,7 @@ const SHARD_RECORDS: f64 = 1_000.0;
 /// How much more than its mean comes in the busiest second.
 const PEAK: f64 = 10.0;
 /// How often each batch is read, by early looks and by the judgement.
-const READ_TIMES: f64 = 4.1;
+const READ_TIMES: f64 = 2.7;
 /// Read units of a minute in which nothing happened: the journal, late marks, open windows.
 const IDLE_READS: f64 = 6.5;
 /// Bytes by which a step names a batch.
@@ -140,20 +140,23 @@ const CHECKPOINT_UNITS: f64 = 4.7;
 const KEPT_DAYS: f64 = 5.0;
 /// Empty receives of the five pollers that a queue's trigger has at least.
 const EMPTY_RECEIVES: f64 = 5.0 * 3.0 * MINUTES;
+/// Functions for each hour between two checkpoints, and hours at most.
+const CHECKPOINT_FUNCTIONS: f64 = 2_500.0;
+const CHECKPOINT_HOURS_MAX: f64 = 4.0;
 /// Custom metrics of all functions together.
-const METRICS: f64 = 16.0;
+const METRICS: f64 = 6.0;
 
-/// Memory in GB and milliseconds of one run, and bytes that it writes to its own log: our line, Lambda's three, and the 26 bytes
-/// that CloudWatch counts for each. Milliseconds are assumed: what this code takes of a processor, and five for each request.
+/// Memory in GB and milliseconds of one run, and bytes that it writes to its own log: our line, what Lambda adds to it (time
+/// and level), and the 26 bytes that CloudWatch counts for it; Lambda's own lines are switched off but for warnings. Milliseconds are assumed: what this code takes of a processor, and five for each request.
 struct Run {
     gb: f64,
     ms: f64,
     log_bytes: f64,
 }
 
-const LOGS_RUN: Run = Run { gb: 0.25, ms: 10.0, log_bytes: 880.0 };
-const TRAIL_RUN: Run = Run { gb: 0.5, ms: 150.0, log_bytes: 880.0 };
-const EVALUATE_RUN: Run = Run { gb: 1.0, ms: 60.0, log_bytes: 880.0 };
+const LOGS_RUN: Run = Run { gb: 0.25, ms: 10.0, log_bytes: 360.0 };
+const TRAIL_RUN: Run = Run { gb: 0.5, ms: 150.0, log_bytes: 400.0 };
+const EVALUATE_RUN: Run = Run { gb: 1.0, ms: 60.0, log_bytes: 450.0 };
 /// Milliseconds more of evaluate for each thousand records of a minute, and for each function.
 const EVALUATE_MS_PER_THOUSAND: f64 = 10.0;
 const EVALUATE_MS_PER_FUNCTION: f64 = 0.05;
@@ -249,7 +252,8 @@ impl Bill<'_> {
         let reads = MINUTES * IDLE_READS + bytes * READ_TIMES / READ_UNIT / 2.0;
         self.put(part, "read units", reads, self.prices.table_million_reads / 1e6);
         let journal = WINDOWS.min(batches) * (batches / WINDOWS * STEP_BYTES / WRITE_UNIT).ceil();
-        let checkpoints = volume.functions as f64 * CHECKPOINT_UNITS * HOURS;
+        let every = (1.0 + (volume.functions as f64 / CHECKPOINT_FUNCTIONS).floor()).min(CHECKPOINT_HOURS_MAX);
+        let checkpoints = volume.functions as f64 * CHECKPOINT_UNITS * HOURS / every;
         self.writes(part, MINUTES + journal + checkpoints);
     }
 }
@@ -294,16 +298,16 @@ mod tests {
         ];
         let said: String = cases.iter().map(|(name, volume)| format!("{name}: {}\n", sum(*volume))).collect();
         expect![[r#"
-            one invocation a delivery: 75.84 = evaluate 2.38 + ingest-logs 65.33 + ingest-trail 2.75 + metrics 4.80 + table 0.58
-            three: 31.46 = evaluate 1.82 + ingest-logs 21.78 + ingest-trail 2.75 + metrics 4.80 + table 0.32
-            ten: 15.93 = evaluate 1.62 + ingest-logs 6.53 + ingest-trail 2.75 + metrics 4.80 + table 0.23
-            thirty: 11.49 = evaluate 1.56 + ingest-logs 2.18 + ingest-trail 2.75 + metrics 4.80 + table 0.20
-            three, through a stream: 22.24 = evaluate 1.61 + ingest-logs 12.84 + ingest-trail 2.75 + metrics 4.80 + table 0.24
-            ten thousand functions: 51.90 = evaluate 22.26 + ingest-logs 21.78 + ingest-trail 2.75 + metrics 4.80 + table 0.32
-            no data events: 29.19 = evaluate 1.65 + ingest-logs 21.78 + ingest-trail 0.76 + metrics 4.80 + table 0.21
-            a small account: 5.30 = evaluate 0.16 + ingest-logs 0.04 + ingest-trail 0.29 + metrics 4.80 + table 0.00
-            nothing happens: 4.93 = evaluate 0.13 + metrics 4.80
-            nothing through a stream: 4.93 = evaluate 0.13 + metrics 4.80
+            one invocation a delivery: 58.02 = evaluate 1.99 + ingest-logs 52.33 + ingest-trail 1.41 + metrics 1.80 + table 0.48
+            three: 22.44 = evaluate 1.56 + ingest-logs 17.44 + ingest-trail 1.41 + metrics 1.80 + table 0.23
+            ten: 9.98 = evaluate 1.41 + ingest-logs 5.23 + ingest-trail 1.41 + metrics 1.80 + table 0.14
+            thirty: 6.42 = evaluate 1.36 + ingest-logs 1.74 + ingest-trail 1.41 + metrics 1.80 + table 0.11
+            three, through a stream: 17.52 = evaluate 1.39 + ingest-logs 12.77 + ingest-trail 1.41 + metrics 1.80 + table 0.15
+            ten thousand functions: 27.01 = evaluate 6.13 + ingest-logs 17.44 + ingest-trail 1.41 + metrics 1.80 + table 0.23
+            no data events: 21.44 = evaluate 1.51 + ingest-logs 17.44 + ingest-trail 0.49 + metrics 1.80 + table 0.19
+            a small account: 2.28 = evaluate 0.15 + ingest-logs 0.03 + ingest-trail 0.29 + metrics 1.80 + table 0.00
+            nothing happens: 1.92 = evaluate 0.12 + metrics 1.80
+            nothing through a stream: 1.92 = evaluate 0.12 + metrics 1.80
         "#]]
         .assert_eq(&said);
     }
@@ -315,7 +319,7 @@ mod tests {
         let line = |part: &str, what: &str| bill.charges.iter().find(|c| c.part == part && c.what == what).map_or(0.0, |c| c.usd);
         assert!((line("ingest-logs", "invocations") - 50.0 / 3.0 * 0.2).abs() < 1e-9);
         assert!((line("ingest-logs", "write units") - 50.0 / 3.0 * 0.625).abs() < 1e-9);
-        assert!((line("ingest-trail", "write units") - 25_000.0 * 127.0 / 1e6 * 0.625).abs() < 1e-9);
+        assert!((line("ingest-trail", "write units") - 25_000.0 * 42.0 / 1e6 * 0.625).abs() < 1e-9);
         assert!((bill.data_events_usd - 20.0).abs() < 1e-9);
         assert!((bill.usd - bill.charges.iter().map(|c| c.usd).sum::<f64>()).abs() < 1e-9);
     }

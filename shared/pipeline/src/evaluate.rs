@@ -37,12 +37,17 @@ pub use told::{Told, load as load_told};
 const KEPT_WINDOWS: u32 = BATCHES_KEPT_DAYS * WINDOWS_PER_DAY;
 /// Windows that are looked at in one run; what is left is the next one's.
 const LOOKED_MAX: u32 = 2 * KEPT_WINDOWS;
-/// Seconds before the last arrival from which batches are listed again: functions' clocks differ, and a write takes time.
+/// Seconds before the last arrival, or the last look if that was later, from which batches are listed again: functions'
+/// clocks differ, and a write takes time. One that comes with an even older time is found when its window is due.
 const LIST_AGAIN_S: u32 = 30;
+const LOOK_AGAIN_S: u32 = 90;
 /// Seconds that a record may be ahead of its arrival before its time is not believed: an hour.
 const AHEAD_S: i64 = 3_600;
-/// Windows judged between two checkpoints.
+/// Windows judged between two checkpoints, for each so many values that there are, up to four times that: what a large
+/// account writes would else be the most of its bill, and whoever loads judges those windows again, some of them at most.
 const CHECKPOINT_WINDOWS: u32 = WINDOWS_PER_HOUR;
+const CHECKPOINT_VALUES: u32 = 2_500;
+const CHECKPOINT_HOURS_MAX: u32 = 4;
 /// Steps between two checkpoints at most, so that loading stays short after an outage.
 const CHECKPOINT_STEPS: u64 = 288;
 
@@ -76,6 +81,7 @@ pub struct Evaluated {
 struct Arrived {
     batches: BTreeMap<u64, Stored>,
     last_arrival_s: u32,
+    last_look_s: u32,
 }
 
 /// What an evaluator knows between two minutes.
@@ -307,7 +313,7 @@ impl<'s, S: Store> Evaluate<'s, S> {
         let mut anything_new = false;
         for window in (first.0..=now.window().0).map(WindowId) {
             for class in [Class::Logs, Class::Trail] {
-                anything_new |= self.arrive(window, class).await?;
+                anything_new |= self.arrive(now, window, class).await?;
             }
         }
         let logs = self.due(now, self.config.logs_late_minutes);
@@ -343,11 +349,12 @@ impl<'s, S: Store> Evaluate<'s, S> {
     }
 
     /// Lists what came of a window since the last time. Says whether there was anything.
-    async fn arrive(&mut self, window: WindowId, class: Class) -> Result<bool, StoreError> {
+    async fn arrive(&mut self, now: Timestamp, window: WindowId, class: Class) -> Result<bool, StoreError> {
         let arrived = self.arrived.entry((window, class)).or_default();
-        let from = arrived.last_arrival_s.saturating_sub(LIST_AGAIN_S);
+        let from = arrived.last_arrival_s.saturating_sub(LIST_AGAIN_S).max(arrived.last_look_s.saturating_sub(LOOK_AGAIN_S));
         let from = if from == 0 { String::new() } else { format!("{from:08x}") };
         let mut anything_new = false;
+        arrived.last_look_s = u32::try_from(now.ms() / 1000).unwrap_or_default();
         for stored in batches(self.store, window, class, &from).await? {
             arrived.last_arrival_s = arrived.last_arrival_s.max(stored.arrival_s.unwrap_or_default());
             anything_new |= arrived.batches.insert(stored.name, stored).is_none();
@@ -365,11 +372,12 @@ impl<'s, S: Store> Evaluate<'s, S> {
         Ok(())
     }
 
-    /// Writes a checkpoint once an hour of windows, or after many steps.
+    /// Writes a checkpoint once in some hours of windows, or after many steps.
     async fn save(&mut self) -> Result<(), StoreError> {
-        let hour = |window: Option<WindowId>| window.map(|w| w.0 / CHECKPOINT_WINDOWS);
+        let every = checkpoint_windows(self.saved.len());
+        let time = |window: Option<WindowId>| window.map(|w| w.0 / every);
         let steps = self.step - self.checkpoint.step();
-        if steps == 0 || (hour(self.cursor) == hour(self.saved_at) && steps < CHECKPOINT_STEPS) {
+        if steps == 0 || (time(self.cursor) == time(self.saved_at) && steps < CHECKPOINT_STEPS) {
             return Ok(());
         }
         let mut changed = values(&self.known)?;
@@ -391,6 +399,12 @@ impl<'s, S: Store> Evaluate<'s, S> {
 
 /// Why an incident that was told early is withdrawn.
 const WITHDRAWN: &str = "with all of its records, the window is within what is usual";
+
+/// Windows between two checkpoints of so many values.
+fn checkpoint_windows(values: usize) -> u32 {
+    let values = u32::try_from(values).unwrap_or(u32::MAX);
+    CHECKPOINT_WINDOWS * (1 + values / CHECKPOINT_VALUES).min(CHECKPOINT_HOURS_MAX)
+}
 
 /// Whether a batch came when its records may have happened.
 fn is_believed(window: WindowId, batch: &Stored) -> bool {

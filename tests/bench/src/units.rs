@@ -37,7 +37,7 @@ const MINUTES_PER_HOUR: i64 = 60;
 /// Deliveries of which the cost of one is the mean.
 const DELIVERIES: usize = 2_000;
 /// Hours that are counted, and how much less happens before.
-const HOURS_COUNTED: i64 = 2;
+const HOURS_COUNTED: i64 = 4;
 const THINNER_BEFORE: u64 = 10;
 /// Windows of a month of thirty days.
 const WINDOWS_PER_MONTH: u64 = 8_640;

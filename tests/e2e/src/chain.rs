@@ -25,6 +25,7 @@ use serde_json::{Value, json};
 
 use crate::parts::binary;
 use crate::parts::dynamodb::{DynamoDb, create_table};
+use crate::parts::gate::{Call, Gate, Template};
 use crate::parts::moto::{self, Moto};
 use crate::parts::runtime::Function;
 use crate::parts::slack::{CHANNEL, Kept, Slack};
@@ -42,6 +43,20 @@ const STREAM_BYTES_MAX: usize = 4 << 20;
 const TRIES_MAX: usize = 20;
 /// How long an invocation is thought to last before there was one.
 const LIKELY: Duration = Duration::from_millis(100);
+/// Parameters of the template, and the names that its resources have here.
+pub const GIVEN: [(&str, &str); 9] = [
+    ("LogFeed", "account"),
+    ("TrailFeed", "topic"),
+    ("TrailTopicArn", "arn:aws:sns:eu-west-1:123456789012:trail"),
+    ("TrailBucket", BUCKET),
+    ("SlackSecret", "outflow/slack"),
+    ("Table", "outflow"),
+    ("Alerts", "outflow"),
+    ("TrailQueue", "trail"),
+    ("NotifyQueue", "alerts"),
+];
+/// In each line of evaluate's own log.
+const EVALUATED: &str = "\"function\":\"evaluate\"";
 /// Tries of a message before it is a dead letter: more than would be killed in a row.
 const RECEIVES_MAX: usize = 30;
 
@@ -59,14 +74,16 @@ pub enum Who {
 }
 
 impl Who {
-    const ALL: [Who; 4] = [Who::IngestLogs, Who::IngestTrail, Who::Evaluate, Who::Notify];
+    /// All of them.
+    pub const ALL: [Who; 4] = [Who::IngestLogs, Who::IngestTrail, Who::Evaluate, Who::Notify];
 
-    fn package(self) -> &'static str {
+    /// Its name in the template, behind that of the stack.
+    pub fn name(self) -> &'static str {
         match self {
-            Who::IngestLogs => "outflow-ingest-logs",
-            Who::IngestTrail => "outflow-ingest-trail",
-            Who::Evaluate => "outflow-evaluate",
-            Who::Notify => "outflow-notify",
+            Who::IngestLogs => "ingest-logs",
+            Who::IngestTrail => "ingest-trail",
+            Who::Evaluate => "evaluate",
+            Who::Notify => "notify",
         }
     }
 }
@@ -115,6 +132,9 @@ pub struct Chain {
     /// What people read.
     pub slack: Slack,
     workers: BTreeMap<Who, Worker>,
+    /// What lets through only what the template's policies allow: before moto, before DynamoDB.
+    gates: BTreeMap<Who, [Gate; 2]>,
+    template: Template,
     killer: Killer,
     objects: u64,
     /// Invocations that answered an error, without a kill.
@@ -139,7 +159,7 @@ impl Queue {
 impl Chain {
     /// Starts the parts and the functions; nothing where a part isn't installed.
     pub async fn start(killer: Killer) -> Option<Chain> {
-        let (dynamo, moto) = (DynamoDb::start()?, moto::start()?);
+        let (dynamo, moto, template) = (DynamoDb::start()?, moto::start()?, Template::resolve(&GIVEN)?);
         let sdk = aws_config::SdkConfig::builder()
             .behavior_version(aws_config::BehaviorVersion::latest())
             .http_client(aws_smithy_http_client::Builder::new().build_http())
@@ -164,20 +184,33 @@ impl Chain {
         manager.create_secret().name("outflow/slack").secret_string("xoxb-valid").send().await.unwrap();
         let slack = Slack::start();
         let table = String::new();
-        let mut chain =
-            Chain { moto, dynamo, s3, sqs, topic, table, slack, workers: BTreeMap::new(), killer, objects: 0, errors: Vec::new() };
+        let mut chain = Chain {
+            moto,
+            dynamo,
+            s3,
+            sqs,
+            topic,
+            table,
+            slack,
+            workers: BTreeMap::new(),
+            gates: BTreeMap::new(),
+            template,
+            killer,
+            objects: 0,
+            errors: Vec::new(),
+        };
         chain.on_new_table("outflow").await;
         Some(chain)
     }
 
-    /// Makes an empty table, and starts all functions anew on it.
+    /// Makes an empty table, and starts all functions anew on it, each behind its policy of the template.
     pub async fn on_new_table(&mut self, table: &str) {
         create_table(&self.dynamo.client(), table).await;
         table.clone_into(&mut self.table);
-        let (dynamodb, slack) = (format!("http://{}", self.dynamo.address), self.slack.endpoint());
+        self.template.rename("Table", table);
+        let parts = [self.moto.url.trim_start_matches("http://").parse().unwrap(), self.dynamo.address];
+        let slack = self.slack.endpoint();
         let env = [
-            ("AWS_ENDPOINT_URL", &*self.moto.url),
-            ("AWS_ENDPOINT_URL_DYNAMODB", &dynamodb),
             ("OUTFLOW_TABLE", table),
             ("OUTFLOW_OWN", "outflow-"),
             ("OUTFLOW_TOPIC_ARN", &self.topic),
@@ -187,9 +220,24 @@ impl Chain {
         ];
         for who in Who::ALL {
             let kills = self.workers.get(&who).map_or(0, |worker| worker.kills);
-            let function = Function::start(&binary(who.package()), &env);
+            let gates = parts.map(|part| Gate::start(part, &self.template, who.name()));
+            let [moto, dynamodb] = gates.each_ref().map(|gate| format!("http://{}", gate.address));
+            self.gates.insert(who, gates);
+            let env = [&[("AWS_ENDPOINT_URL", &*moto), ("AWS_ENDPOINT_URL_DYNAMODB", &*dynamodb)][..], &env].concat();
+            let function = Function::start(&binary(&format!("outflow-{}", who.name())), &env);
             self.workers.insert(who, Worker { function, last: LIKELY, kills });
         }
+    }
+
+    /// The template that the functions are held to.
+    pub fn template(&self) -> &Template {
+        &self.template
+    }
+
+    /// What a function called, and what it was refused.
+    pub fn called(&self, who: Who) -> [BTreeSet<Call>; 2] {
+        let of = |calls: fn(&Gate) -> BTreeSet<Call>| self.gates[&who].iter().flat_map(calls).collect();
+        [of(Gate::allowed), of(Gate::refused)]
     }
 
     /// Everything that stands in the table.
@@ -328,10 +376,10 @@ impl Chain {
         let time = Timestamp::from_ms(at_ms).unwrap().to_rfc3339();
         let event = json!({ "version": "0", "detail-type": "Scheduled Event", "source": "aws.events", "time": time, "detail": {} });
         loop {
-            let lines = self.log(Who::Evaluate).matches("\"behind\"").count();
+            let lines = self.log(Who::Evaluate).matches(EVALUATED).count();
             self.invoke_until_done(Who::Evaluate, &event.to_string());
-            let line = self.workers[&Who::Evaluate].function.line(lines + 1, "\"behind\"");
-            if line.contains("\"behind\":false") {
+            let line = self.workers[&Who::Evaluate].function.line(lines + 1, EVALUATED);
+            if !line.contains("\"behind\":true") {
                 return;
             }
         }

@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use outflow_core::incident::{Incident, Severity};
 use outflow_core::time::{Timestamp, WINDOW_MS};
-use outflow_e2e::chain::{Chain, Killer, MINUTE_MS};
+use outflow_e2e::chain::{Chain, Killer, MINUTE_MS, Who};
+use outflow_e2e::parts::gate::{Call, Template};
 use outflow_simulate::{Books, Story, write};
 use outflow_tests::account::{Cut, Records, deliveries};
 use outflow_tests::said;
@@ -124,6 +125,49 @@ async fn undisturbed(story: Story, days: u32) {
     assert_eq!(differences, Vec::<String>::new());
     assert!(!tale.loud().is_empty(), "nothing is told");
     check_channel(&chain, &tale, false).await;
+    check_policies(&chain);
+}
+
+/// What Lambda does with a function's role, or AWS with its key, and no call of ours: writing its log, polling its queue.
+const OF_LAMBDA: [&str; 6] =
+    ["logs:CreateLogStream", "logs:PutLogEvents", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:SendMessage"];
+/// What a chain without settings, late batches or refusals of Slack does not come to; the functions' own tests do.
+const NOT_MET: [(&str, &str); 3] =
+    [("evaluate", "ssm:GetParameter"), ("evaluate", "dynamodb:UpdateItem"), ("notify", "sqs:ChangeMessageVisibility")];
+
+/// Each function did only what its policy allows, may do nothing else, and does all of it.
+fn check_policies(chain: &Chain) {
+    let template = chain.template();
+    for who in Who::ALL {
+        let [allowed, refused] = chain.called(who);
+        assert!(refused.is_empty(), "{who:?} was refused {refused:?}");
+        for call in &allowed {
+            println!("{:13} {:30} {}", who.name(), call.action, call.resource);
+            for foreign in [
+                call.resource.replace("outflow", "foreign").replace("trail/", "foreign/"),
+                call.resource.replace("123456789012", "999999999999"),
+            ] {
+                let call = Call { resource: foreign, ..call.clone() };
+                assert!(allowed.contains(&call) || !template.allows(who.name(), &call), "{who:?} may {call:?}");
+            }
+        }
+        let stated = template.statements(who.name()).iter().map(|statement| &statement["Action"]);
+        for action in stated.flat_map(|action| action.as_array().map_or(vec![action], |all| all.iter().collect())) {
+            let action = action.as_str().unwrap();
+            let is_met = OF_LAMBDA.contains(&action) || NOT_MET.contains(&(who.name(), action));
+            assert!(is_met || allowed.iter().any(|call| call.action == action), "{who:?} has no use of {action}");
+        }
+    }
+}
+
+#[test]
+fn our_own_groups_are_left_out_by_the_account_subscription() {
+    for feed in ["account", "kinesis"] {
+        let Some(template) = Template::resolve(&[("LogFeed", feed), ("SlackSecret", "s")]) else { return };
+        let [groups, left_out] = template.groups();
+        assert_eq!(groups, left_out);
+        assert_eq!(groups.len(), template.functions().count());
+    }
 }
 
 #[tokio::test]

@@ -51,7 +51,7 @@ fn taken<S: Store>(store: S, objects: &impl Objects, messages: &[Message]) -> Ou
 }
 
 fn check(outcome: &Outcome, expect: Expect) {
-    let line = outcome.line("test", now()).text(now());
+    let line = outcome.line("test", now()).text("outflow", now());
     let line = line.split_once("]}]},").or(line.split_once("]}],")).map_or(&*line, |(_, rest)| rest);
     let answer = outcome.answer().map_or_else(|error| format!("error: {error}"), |answer| serde_json::to_string(&answer).unwrap());
     expect.assert_eq(&format!("{answer}\n{line}\n"));
@@ -89,9 +89,9 @@ fn what_cannot_be_read_fails_alone() {
     check(
         &taken(Embedded::temporary().unwrap(), &bucket, &notices(&keys)),
         expect![[r#"
-        {"batchItemFailures":[{"itemIdentifier":"m-foreign"},{"itemIdentifier":"m-garbage"},{"itemIdentifier":"m-missing"},{"itemIdentifier":"m-denied"}]}
-        {"_aws":{"CloudWatchMetrics":[{"Dimensions":[["function"]],"Metrics":[{"Name":"records","Unit":"Count"},{"Name":"rejects","Unit":"Count"},{"Name":"failed","Unit":"Count"},{"Name":"batches","Unit":"Count"},{"Name":"lag_seconds","Unit":"Seconds"}],"Namespace":"Outflow"}],"Timestamp":1742453100000},"batches":1,"failed":4,"failures":[{"id":"m-foreign","why":"trail/foreign: nothing of it could be read (no log of AWS)"},{"id":"m-garbage","why":"trail/garbage: nothing of it could be read (OF207)"},{"id":"m-missing","why":"trail/missing: the object does not exist"},{"id":"m-denied","why":"trail/denied: reading the object is not allowed, or it does not exist"}],"function":"test","lag_seconds":147,"late":0,"own":0,"passed":1,"records":5,"reject_codes":{"OF201":1,"OF207":1},"rejects":2,"untimed":0,"write_units":1}
-    "#]],
+            {"batchItemFailures":[{"itemIdentifier":"m-foreign"},{"itemIdentifier":"m-garbage"},{"itemIdentifier":"m-missing"},{"itemIdentifier":"m-denied"}]}
+            {"_aws":{"CloudWatchMetrics":[{"Dimensions":[["stack"]],"Metrics":[{"Name":"records","Unit":"Count"},{"Name":"rejects","Unit":"Count"},{"Name":"failed","Unit":"Count"}],"Namespace":"Outflow"}],"Timestamp":1742453100000},"batches":1,"failed":4,"failures":[{"id":"m-foreign","why":"trail/foreign: nothing of it could be read (no log of AWS)"},{"id":"m-garbage","why":"trail/garbage: nothing of it could be read (OF207)"},{"id":"m-missing","why":"trail/missing: the object does not exist"},{"id":"m-denied","why":"trail/denied: reading the object is not allowed, or it does not exist"}],"function":"test","newest_s":147,"passed":1,"records":5,"reject_codes":{"OF201":1,"OF207":1},"rejects":2,"stack":"outflow","write_units":1}
+        "#]],
     );
 }
 
@@ -101,9 +101,9 @@ fn what_is_not_stored_fails() {
     check(
         &taken(Full(Embedded::temporary().unwrap()), &bucket, &notices(&["1", "missing", "2"])),
         expect![[r#"
-        {"batchItemFailures":[{"itemIdentifier":"m-missing"},{"itemIdentifier":"m-1"},{"itemIdentifier":"m-2"}]}
-        {"_aws":{"CloudWatchMetrics":[{"Dimensions":[["function"]],"Metrics":[{"Name":"records","Unit":"Count"},{"Name":"rejects","Unit":"Count"},{"Name":"failed","Unit":"Count"},{"Name":"batches","Unit":"Count"},{"Name":"lag_seconds","Unit":"Seconds"}],"Namespace":"Outflow"}],"Timestamp":1742453100000},"batches":0,"failed":3,"failures":[{"id":"m-missing","why":"trail/missing: the object does not exist"},{"id":"m-1","why":"not stored: the store asks to slow down"},{"id":"m-2","why":"not stored: the store asks to slow down"}],"function":"test","lag_seconds":147,"late":0,"own":0,"passed":0,"records":2,"rejects":0,"untimed":0,"write_units":0}
-    "#]],
+            {"batchItemFailures":[{"itemIdentifier":"m-missing"},{"itemIdentifier":"m-1"},{"itemIdentifier":"m-2"}]}
+            {"_aws":{"CloudWatchMetrics":[{"Dimensions":[["stack"]],"Metrics":[{"Name":"records","Unit":"Count"},{"Name":"failed","Unit":"Count"}],"Namespace":"Outflow"}],"Timestamp":1742453100000},"failed":3,"failures":[{"id":"m-missing","why":"trail/missing: the object does not exist"},{"id":"m-1","why":"not stored: the store asks to slow down"},{"id":"m-2","why":"not stored: the store asks to slow down"}],"function":"test","newest_s":147,"records":2,"stack":"outflow"}
+        "#]],
     );
 }
 
@@ -113,23 +113,23 @@ fn direct_events_fail_as_a_whole() {
     check(
         &take(r#"{"awslogs":{"data":"%%%"}}"#),
         expect![[r#"
-        error: the message: nothing of it could be read (OF208)
-        {"_aws":{"CloudWatchMetrics":[{"Dimensions":[["function"]],"Metrics":[{"Name":"records","Unit":"Count"},{"Name":"rejects","Unit":"Count"},{"Name":"failed","Unit":"Count"},{"Name":"batches","Unit":"Count"}],"Namespace":"Outflow"}],"Timestamp":1742453100000},"batches":0,"failed":1,"failures":[{"id":"","why":"the message: nothing of it could be read (OF208)"}],"function":"test","late":0,"own":0,"passed":0,"records":0,"reject_codes":{"OF208":1},"rejects":1,"untimed":0,"write_units":0}
-    "#]],
+            error: the message: nothing of it could be read (OF208)
+            {"_aws":{"CloudWatchMetrics":[{"Dimensions":[["stack"]],"Metrics":[{"Name":"rejects","Unit":"Count"},{"Name":"failed","Unit":"Count"}],"Namespace":"Outflow"}],"Timestamp":1742453100000},"failed":1,"failures":[{"id":"","why":"the message: nothing of it could be read (OF208)"}],"function":"test","reject_codes":{"OF208":1},"rejects":1,"stack":"outflow"}
+        "#]],
     );
     check(
         &take(r#"{"foreign":true}"#),
         expect![[r#"
-        error: the message: nothing of it could be read (no log of AWS)
-        {"_aws":{"CloudWatchMetrics":[{"Dimensions":[["function"]],"Metrics":[{"Name":"records","Unit":"Count"},{"Name":"rejects","Unit":"Count"},{"Name":"failed","Unit":"Count"},{"Name":"batches","Unit":"Count"}],"Namespace":"Outflow"}],"Timestamp":1742453100000},"batches":0,"failed":1,"failures":[{"id":"","why":"the message: nothing of it could be read (no log of AWS)"}],"function":"test","late":0,"own":0,"passed":0,"records":0,"rejects":0,"untimed":0,"write_units":0}
-    "#]],
+            error: the message: nothing of it could be read (no log of AWS)
+            {"_aws":{"CloudWatchMetrics":[{"Dimensions":[["stack"]],"Metrics":[{"Name":"failed","Unit":"Count"}],"Namespace":"Outflow"}],"Timestamp":1742453100000},"failed":1,"failures":[{"id":"","why":"the message: nothing of it could be read (no log of AWS)"}],"function":"test","stack":"outflow"}
+        "#]],
     );
     check(
         &take(&"[".repeat(10_000)),
         expect![[r#"
-        error: the message: nothing of it could be read (no log of AWS)
-        {"_aws":{"CloudWatchMetrics":[{"Dimensions":[["function"]],"Metrics":[{"Name":"records","Unit":"Count"},{"Name":"rejects","Unit":"Count"},{"Name":"failed","Unit":"Count"},{"Name":"batches","Unit":"Count"}],"Namespace":"Outflow"}],"Timestamp":1742453100000},"batches":0,"failed":1,"failures":[{"id":"","why":"the message: nothing of it could be read (no log of AWS)"}],"function":"test","late":0,"own":0,"passed":0,"records":0,"rejects":0,"untimed":0,"write_units":0}
-    "#]],
+            error: the message: nothing of it could be read (no log of AWS)
+            {"_aws":{"CloudWatchMetrics":[{"Dimensions":[["stack"]],"Metrics":[{"Name":"failed","Unit":"Count"}],"Namespace":"Outflow"}],"Timestamp":1742453100000},"failed":1,"failures":[{"id":"","why":"the message: nothing of it could be read (no log of AWS)"}],"function":"test","stack":"outflow"}
+        "#]],
     );
 }
 
@@ -153,8 +153,8 @@ fn records_of_a_stream_are_packed_together() {
     check(
         &taken(Embedded::temporary().unwrap(), &NoObjects, &of_log_event(event.as_bytes())),
         expect![[r#"
-        {"batchItemFailures":[{"itemIdentifier":"3"}]}
-        {"_aws":{"CloudWatchMetrics":[{"Dimensions":[["function"]],"Metrics":[{"Name":"records","Unit":"Count"},{"Name":"rejects","Unit":"Count"},{"Name":"failed","Unit":"Count"},{"Name":"batches","Unit":"Count"},{"Name":"lag_seconds","Unit":"Seconds"}],"Namespace":"Outflow"}],"Timestamp":1742453100000},"batches":1,"failed":1,"failures":[{"id":"3","why":"the message: nothing of it could be read (OF208)"}],"function":"test","lag_seconds":146,"late":0,"own":1,"passed":0,"records":3,"reject_codes":{"OF208":1},"rejects":1,"untimed":0,"write_units":1}
-    "#]],
+            {"batchItemFailures":[{"itemIdentifier":"3"}]}
+            {"_aws":{"CloudWatchMetrics":[{"Dimensions":[["stack"]],"Metrics":[{"Name":"records","Unit":"Count"},{"Name":"rejects","Unit":"Count"},{"Name":"failed","Unit":"Count"}],"Namespace":"Outflow"}],"Timestamp":1742453100000},"batches":1,"failed":1,"failures":[{"id":"3","why":"the message: nothing of it could be read (OF208)"}],"function":"test","newest_s":146,"own":1,"records":3,"reject_codes":{"OF208":1},"rejects":1,"stack":"outflow","write_units":1}
+        "#]],
     );
 }

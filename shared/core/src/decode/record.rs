@@ -133,6 +133,9 @@ pub struct TrailRecord<'a> {
     /// The account that the record was delivered to.
     #[serde(borrow)]
     pub recipient_account_id: Text<'a>,
+    /// `true` or `false` as text.
+    #[serde(borrow)]
+    pub read_only: Text<'a>,
     /// Who called.
     #[serde(borrow, deserialize_with = "lenient")]
     pub user_identity: UserIdentity<'a>,

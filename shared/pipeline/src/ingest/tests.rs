@@ -21,6 +21,11 @@ fn call(id: &str, time: &str, role: &str, account: &str) -> String {
     )
 }
 
+/// The same, as a management event.
+fn managed(call: &str, read_only: bool) -> String {
+    call.replace(r#""Data""#, &format!(r#""Management","readOnly":{read_only}"#))
+}
+
 fn message(group: &str, time: &str, text: &str) -> String {
     let ms = Timestamp::parse(time).unwrap().ms();
     format!(
@@ -122,6 +127,8 @@ fn what_we_wrote_ourselves_is_left_out() {
         (call("1", time, "outflow-ingest-1X", "999999999999"), false),
         (call("1", time, "outflow-ingest-1X", ours).replace("sessionIssuer", "none"), true),
         (call("1", time, "my-outflow-x", ours), false),
+        (managed(&call("1", time, "outflow-ingest-1X", ours), true), true),
+        (managed(&call("1", time, "outflow-ingest-1X", ours), false), false),
         (message("/aws/lambda/outflow-evaluate", time, "x"), true),
         (message("/aws/lambda/orders", time, "x"), false),
         (message("outflow-evaluate", time, "x"), false),

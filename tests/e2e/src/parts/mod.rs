@@ -1,6 +1,7 @@
 //! Real parts on loopback.
 
 pub mod dynamodb;
+pub mod gate;
 pub mod moto;
 pub mod runtime;
 pub mod slack;

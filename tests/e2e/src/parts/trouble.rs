@@ -77,7 +77,7 @@ fn serve(mut client: TcpStream, upstream: SocketAddr, script: &Mutex<Script>) ->
 }
 
 /// Head and body, with the head changed so that the connection ends with the answer.
-fn read_request(client: &mut TcpStream) -> io::Result<Vec<u8>> {
+pub(super) fn read_request(client: &mut TcpStream) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut buffer = [0; 8192];
     let head = loop {
@@ -106,7 +106,7 @@ fn read_request(client: &mut TcpStream) -> io::Result<Vec<u8>> {
     Ok(request)
 }
 
-fn forward(request: &[u8], upstream: SocketAddr) -> io::Result<Vec<u8>> {
+pub(super) fn forward(request: &[u8], upstream: SocketAddr) -> io::Result<Vec<u8>> {
     let mut part = TcpStream::connect(upstream)?;
     part.write_all(request)?;
     let mut answer = Vec::new();
