@@ -50,6 +50,8 @@ pub struct Account {
     /// as logs are there, whatever the trail tells.
     logs_last: Option<WindowId>,
     log_gaps: Vec<(WindowId, WindowId)>,
+    /// A record of CloudTrail was seen: without one, nobody knows what was changed.
+    trail: bool,
     /// Since when data events of each service are there: they are switched on by themselves, often weeks after the trail, and
     /// what they show first is not new but newly seen.
     data_since: BTreeMap<String, Since>,
@@ -104,6 +106,8 @@ struct Stored {
     data_since: Option<BTreeMap<String, (u32, f64)>>,
     #[n(13)]
     unanswered: Option<[Unanswered; 2]>,
+    #[n(14)]
+    trail: bool,
 }
 
 impl Account {
@@ -120,6 +124,7 @@ impl Account {
             skipped: 0,
             logs_last: None,
             log_gaps: Vec::new(),
+            trail: false,
             data_since: BTreeMap::new(),
         }
     }
@@ -253,6 +258,7 @@ impl Account {
             log_gaps: self.log_gaps.iter().map(|g| [g.0.0, g.1.0]).collect(),
             data_since: Some(self.data_since.iter().map(|(service, since)| (service.clone(), (since.window.0, since.day))).collect()),
             unanswered: Some([self.functions.unanswered.clone(), self.principals.unanswered.clone()]),
+            trail: self.trail,
         };
         // Encoding into memory can't fail.
         minicbor::to_vec(stored).unwrap_or_default()
@@ -280,6 +286,7 @@ impl Account {
             gaps: s.gaps.into_iter().map(|[from, to]| (WindowId(from), WindowId(to))).collect(),
             logs_last: s.logs_last.map(WindowId),
             log_gaps: s.log_gaps.into_iter().map(|[from, to]| (WindowId(from), WindowId(to))).collect(),
+            trail: s.trail,
             data_since: s.data_since.unwrap_or_default().into_iter().map(|(k, (w, day))| (k, Since { window: WindowId(w), day })).collect(),
         })
     }

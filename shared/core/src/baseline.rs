@@ -11,6 +11,7 @@ use minicbor::{Decode, Encode};
 
 use crate::detect::rate::{CallsRow, Context, DayMaxima, FLOWS_MAX, Family, FlowRow, Judged, Peers, Rates};
 use crate::detect::silence::{Pause, Silence};
+use crate::detect::{Finding, Level};
 use crate::facts::Facts;
 use crate::limits::CHANGES_MAX;
 use crate::time::{Timestamp, WINDOWS_PER_DAY, WindowId};
@@ -91,6 +92,8 @@ pub struct Baseline {
     counted: WindowId,
     /// The latest beginning of data events among its flows, or its first window: refusals were not all seen before.
     widened: WindowId,
+    /// It has not been seen since this window, when its silence was told last.
+    quiet_told: Option<WindowId>,
 }
 
 /// The most calls in half an hour.
@@ -179,6 +182,8 @@ struct Stored {
     /// Windows: its calls are counted so since, its flows were widened last.
     #[n(13)]
     since: Option<[u32; 2]>,
+    #[n(14)]
+    quiet_told: Option<u32>,
 }
 
 /// What a baseline is judged with beside its own facts.
@@ -236,7 +241,25 @@ impl Baseline {
             reported: first,
             counted: first,
             widened: first,
+            quiet_told: None,
         }
+    }
+
+    /// Whether its silence was told, and it has not been seen since.
+    pub fn is_quiet_told(&self) -> bool {
+        self.quiet_told.is_some()
+    }
+
+    /// Whether to tell that it is quiet. A silence is told as one: once its incident is closed, after so many windows in which
+    /// nothing was said, it is not told again until the entity was seen.
+    pub fn tell_quiet(&mut self, finding: &Finding, closed_after: u32) -> bool {
+        if self.quiet_told.is_some_and(|told| self.next.0.saturating_sub(told.0) > closed_after + 1) {
+            return false;
+        }
+        if finding.level == Level::Alert {
+            self.quiet_told = self.quiet_told.max(Some(finding.judged));
+        }
+        true
     }
 
     /// The first window that it has not learnt.
@@ -369,6 +392,7 @@ impl Baseline {
             let pause = if gap { 0 } else { window.0 - self.seen.0 };
             self.silence.called(window.day(), pause.saturating_sub(1), calls);
             self.seen = window;
+            self.quiet_told = None;
         }
         self.next = WindowId(window.0 + 1);
         said
@@ -511,6 +535,7 @@ impl Baseline {
             busiest: self.busiest.clone(),
             reported: self.reported.0,
             since: Some([self.counted.0, self.widened.0]),
+            quiet_told: self.quiet_told.map(|w| w.0),
         };
         // Encoding into memory can't fail.
         minicbor::to_vec(stored).unwrap_or_default()
@@ -542,6 +567,7 @@ impl Baseline {
             reported: WindowId(s.reported),
             counted: WindowId(counted),
             widened: WindowId(widened),
+            quiet_told: s.quiet_told.map(WindowId),
         })
     }
 }

@@ -14,6 +14,10 @@ use crate::facts::Span;
 use crate::limits::{FINDINGS_PER_INCIDENT_MAX, INCIDENTS_OPEN_MAX};
 use crate::time::{Timestamp, WindowId};
 
+/// A window with less than this share of the calls that the windows so far had on top, on the average, is the echo of a storm in
+/// its long sums, and not the storm.
+const ECHO_SHARE: f64 = 0.1;
+
 /// Years between chance events of its kind, from which an incident is of high severity.
 const HIGH_YEARS: f64 = 1.0;
 
@@ -143,7 +147,7 @@ impl Incident {
 
     /// When it was last seen.
     pub fn until(&self) -> Timestamp {
-        let last = |f: &Finding| f.span.as_ref().map_or(f.judged.end(), |s| s.last.at);
+        let last = |f: &Finding| f.span.as_ref().map(|s| s.last.at).or(back(f)).unwrap_or(f.judged.end());
         self.findings.iter().map(last).max().unwrap_or(self.updated.end())
     }
 
@@ -185,8 +189,17 @@ fn weight(finding: &Finding) -> u8 {
     }
 }
 
-/// The same subject again: the louder statement stays, the events add up.
-fn merge(known: &mut Finding, again: Finding) {
+/// The same subject again: the louder statement stays, the events add up, and the hours go on with them.
+fn merge(known: &mut Finding, mut again: Finding) {
+    if is_echo(known, &again) {
+        again.span = None;
+    }
+    // The hours go as far as something happened; of silence, which has no events, they are the loudest's.
+    let drawn = if again.span.is_some() && again.hours_to >= known.hours_to {
+        Some((again.hours.clone(), again.hours_to))
+    } else {
+        known.span.as_ref().map(|_| (std::mem::take(&mut known.hours), known.hours_to))
+    };
     let span = match (known.span.take(), again.span.clone()) {
         (Some(mut a), Some(b)) => {
             a.join(&b);
@@ -214,6 +227,9 @@ fn merge(known: &mut Finding, again: Finding) {
             known.before = before;
         }
     }
+    if let Some(drawn) = drawn {
+        (known.hours, known.hours_to) = drawn;
+    }
     (known.span, known.count) = (span, count);
     if let (Detail::Rate(rate), Some(extra)) = (&mut known.detail, extra) {
         rate.extra = Some(extra);
@@ -221,6 +237,18 @@ fn merge(known: &mut Finding, again: Finding) {
     if let (Detail::NewFlow(flow), Some(times)) = (&mut known.detail, told) {
         flow.again = Some(times);
     }
+}
+
+/// Whether a volume that is said again is only what long sums remember of it.
+fn is_echo(known: &Finding, again: &Finding) -> bool {
+    let (Some(span), Some(extra), Some(_)) = (&known.span, extra(known), extra(again)) else { return false };
+    let windows = span.last.at.window().0.saturating_sub(span.first.at.window().0) + 1;
+    (again.count as f64) < ECHO_SHARE * extra / f64::from(windows)
+}
+
+/// When calls came back after a silence.
+fn back(finding: &Finding) -> Option<Timestamp> {
+    if let Detail::Rate(rate) = &finding.detail { rate.back } else { None }
 }
 
 fn extra(finding: &Finding) -> Option<f64> {
@@ -289,6 +317,18 @@ pub fn join(open: &mut Vec<Incident>, account: &str, config: &Config, said: Judg
                     none => *none = Some(span.clone()),
                 }
                 changed.push(i);
+            }
+        }
+    }
+    for (entity, at) in said.back {
+        for (i, incident) in open.iter_mut().enumerate() {
+            for finding in incident.findings.iter_mut().filter(|f| f.entity == entity && f.span.is_none()) {
+                if let Detail::Rate(rate) = &mut finding.detail
+                    && matches!(rate.family.as_str(), "silence" | "volume down")
+                {
+                    rate.back = Some(at);
+                    changed.push(i);
+                }
             }
         }
     }

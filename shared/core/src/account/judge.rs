@@ -16,7 +16,7 @@ use crate::directory::Directory;
 use crate::entity::{Entity, EntityKind};
 use crate::facts::{AccountFacts, ChangeFact, Facts, FlowFact, Span};
 use crate::observe::ChangeKind;
-use crate::time::{WINDOWS_PER_DAY, WindowId};
+use crate::time::{Timestamp, WINDOWS_PER_DAY, WindowId};
 
 /// Minutes of a window.
 const MINUTES_PER_WINDOW: u32 = 24 * 60 / WINDOWS_PER_DAY;
@@ -45,12 +45,14 @@ pub struct Judging<'a> {
 pub struct Judgement {
     /// In order of entity.
     pub findings: Vec<Finding>,
-    /// First sights of the first day, told or not, for logs too short to have a baseline.
+    /// First sights of an account too young for new flows, told or not.
     pub sights: Vec<Finding>,
     /// Flows from one entity of the account to another, by which incidents are joined.
     pub links: Vec<(Entity, Entity)>,
     /// Flows of alerted entities that came again, by which an open incident goes on: entity, subject, how many, when.
     pub again: Vec<(Entity, String, u64, Span)>,
+    /// Entities whose silence was told and that were seen again, and when.
+    pub back: Vec<(Entity, Timestamp)>,
 }
 
 impl Account {
@@ -68,11 +70,17 @@ impl Account {
         if facts.entities.values().any(|f| f.reports > 0) {
             self.arrive_logs(judging.window);
         }
+        self.trail |= facts.entities.values().any(|f| f.runs > 0 || !f.flows.is_empty() || !f.changes.is_empty());
         self.introduce(judging.window, facts, directory, baselines);
         for (entity, facts) in &facts.entities {
             let Some(baseline) = baselines.get_mut(entity) else { continue };
+            let was_quiet = baseline.is_quiet_told();
             let rates = self.rates(judging, entity, facts, baseline);
             out.findings.extend(rates);
+            if was_quiet && !baseline.is_quiet_told() {
+                let first = facts.ran.clone().or_else(|| all_flows(facts)).map(|span| span.first.at);
+                out.back.push((entity.clone(), first.unwrap_or(judging.window.start())));
+            }
             self.flows(judging, entity, facts, baseline, &mut out);
             out.links.extend(links(entity, facts, directory));
         }
@@ -224,6 +232,10 @@ impl Account {
             })
             .collect();
         findings.extend(pause.map(|p| silence_finding(entity, baseline, &p, entities)));
+        findings.iter_mut().for_each(|f| f.changes_unknown = !self.trail);
+        if facts.is_none() {
+            findings.retain(|f| !is_quiet(f) || baseline.tell_quiet(f, judging.config.resolve_minutes / MINUTES_PER_WINDOW));
+        }
         findings
     }
 
@@ -246,13 +258,19 @@ impl Account {
             count: quiet,
             detail: Detail::Quiet { functions: quiet },
             before: Vec::new(),
+            changes_unknown: !self.trail,
             hours: Vec::new(),
+            hours_to: judging.window,
         });
     }
 }
 
 pub(super) fn target_name(flow: &FlowFact) -> &str {
     flow.target.as_ref().map_or(flow.service.as_str(), |target| &target.name)
+}
+
+fn is_quiet(finding: &Finding) -> bool {
+    matches!(&finding.detail, Detail::Rate(rate) if matches!(rate.family.as_str(), "silence" | "volume down"))
 }
 
 fn words(change: &ChangeFact) -> String {
@@ -304,10 +322,13 @@ fn rate_finding(entity: &Entity, baseline: &mut Baseline, facts: Option<&Facts>,
             observed: evidence.observed,
             expected: evidence.expected,
             extra: (score.family == Family::VolumeUp).then(|| beyond.max(evidence.observed - evidence.expected)),
+            back: None,
             score: best,
         }),
         before: baseline.changes_before(evidence.window.end()),
+        changes_unknown: false,
         hours: baseline.hours(evidence.window),
+        hours_to: evidence.window,
     }
 }
 
@@ -333,10 +354,13 @@ fn silence_finding(entity: &Entity, baseline: &mut Baseline, pause: &Pause, enti
             // Between two calls lies one window more than are empty.
             expected: minutes(pause.longest.saturating_add(1)),
             extra: None,
+            back: None,
             score: pause.score,
         }),
         before: baseline.changes_before(window.end()),
+        changes_unknown: false,
         hours: baseline.hours(window),
+        hours_to: window,
     }
 }
 

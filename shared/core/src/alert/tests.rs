@@ -55,7 +55,9 @@ fn finding(entity: Entity, detail: Detail) -> Finding {
         count: 214,
         detail,
         before: Vec::new(),
+        changes_unknown: false,
         hours: Vec::new(),
+        hours_to: at("2025-10-14T17:05:00Z").window(),
     }
 }
 
@@ -76,7 +78,7 @@ fn flow(service: &str, action: &str, target: &str) -> FlowDetail {
 
 fn rate(entity: Entity, family: &str, observed: f64, expected: f64) -> Finding {
     let extra = (family == "volume up").then_some(4_600.4);
-    let detail = RateDetail { family: family.to_owned(), target: None, minutes: 5, observed, expected, extra, score: 11.2 };
+    let detail = RateDetail { family: family.to_owned(), target: None, minutes: 5, observed, expected, extra, back: None, score: 11.2 };
     let hours = (0..48).map(|h| [90.0, 60.0, 40.0, 90.0, 300.0, 700.0, 900.0, 500.0][(h / 3) % 8]).collect();
     Finding { count: 0, hours, ..finding(entity, Detail::Rate(detail)) }
 }
@@ -613,7 +615,7 @@ fn reads_no_account() {
 fn rare_lines() {
     let mut shown = String::new();
     for (_, incident) in samples() {
-        shown.push_str(&text::rare(&incident, &text::Style::default()));
+        shown.push_str(&text::rare(&incident, &text::Style::default(), false));
     }
     expect![[r#"
         high  author-handler reads bucket statistics-raw
@@ -783,7 +785,7 @@ fn any_detail() -> impl Strategy<Value = Detail> {
     );
     let rate = (any_text(), prop::option::of(any_text()), any::<u32>(), any_number(), any_number()).prop_map(
         |(family, target, minutes, observed, expected)| {
-            Detail::Rate(RateDetail { family, target, minutes, observed, expected, extra: Some(expected), score: observed })
+            Detail::Rate(RateDetail { family, target, minutes, observed, expected, extra: Some(expected), back: None, score: observed })
         },
     );
     prop_oneof![flow, rate, any::<u64>().prop_map(|functions| Detail::Quiet { functions })]
@@ -812,7 +814,9 @@ prop_compose! {
             count,
             detail,
             before,
+            changes_unknown: loud,
             hours,
+            hours_to: crate::time::WindowId(window),
         }
     }
 }
@@ -828,9 +832,9 @@ proptest! {
         let incident = Incident { uid, account, resolved, more, sequence, ..incident(findings) };
         let style = text::Style { colour: false, width };
         let screen = text::incident(&incident, &style);
-        prop_assert!(screen.ends_with('\n') && screen.lines().count() <= 20, "{}", screen);
-        let rare = text::rare(&incident, &style);
-        let most = if width < 80 { 4 } else { 2 };
+        prop_assert!(screen.ends_with('\n') && screen.lines().count() <= (1_600_usize).div_ceil(width).max(20), "{}", screen);
+        let rare = text::rare(&incident, &style, true);
+        let most = if width < 80 { 8 } else { 4 };
         prop_assert!(rare.ends_with('\n') && rare.lines().count() <= most, "{}", rare);
         for line in screen.lines().chain(rare.lines()) {
             prop_assert!(line.width() <= width, "{} columns: {line}", line.width());
