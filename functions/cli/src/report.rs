@@ -89,27 +89,27 @@ fn headline(page: &mut Page<impl Write>, said: &Report, least: Severity) -> io::
 }
 
 fn nothing(said: &Report, least: Severity) -> String {
-    let Coverage { tally, observations, late, read_before, .. } = &said.coverage;
+    let Coverage { tally, fresh, late, read_before, .. } = &said.coverage;
     let young = said.accounts.iter().filter(|span| span.young).count();
     let judged = said.judged_before.map_or_else(String::new, when);
     if said.accounts.is_empty() {
         return "Nothing to judge: no record has a usable time.".to_owned();
     }
-    if *observations == 0 && *read_before > 0 {
+    if *fresh == 0 && *read_before > 0 {
         return format!("Nothing new: {} were read before.", all_of(tally.records));
     }
-    if late == observations && *late > 0 {
-        let what = all_of(tally.records);
+    if late == fresh && *late > 0 {
+        let what = if *read_before == 0 { all_of(tally.records) } else { format!("{} that were not read before", count(*late, "record")) };
         return format!("Nothing to judge: {what} lie before what this state has judged, up to {judged}. New flows of them are told, rates are not.");
     }
     match (said.accounts.as_slice(), young) {
         ([span], 1) => {
             let (learnt, from) = (days((span.last.ms() - span.first.ms()) as f64 / DAY_MS as f64), date(reaches(span, FLOWS_FROM_DAYS)));
-            format!("Too early to judge until {from}: there are {learnt} of logs so far. Give more, or earlier logs with --baseline.")
+            format!("Too early to judge until {from}: so far the logs reach over {learnt}. Give more, or earlier ones with --baseline.")
         }
         (all, young) if young == all.len() => format!(
             "Too early to judge: each account is judged by itself, and none of {} has logs of {FLOWS_FROM_DAYS} days. Give more, or \
-             earlier logs with --baseline.",
+             earlier ones with --baseline.",
             all.len()
         ),
         (all, young) => {
@@ -173,8 +173,7 @@ fn read(page: &mut Page<impl Write>, said: &Report) -> io::Result<()> {
         page.put("", &format!("{} of the records came more than once and count once", number(duplicates - read_before)))?;
     }
     if let (Some(judged), 1..) = (said.judged_before, *late) {
-        let late = number(*late);
-        let judged = when(judged);
+        let (late, judged) = (number(*late), when(judged));
         page.put("", &format!("{late} lie before what this state has judged (up to {judged}): new flows of them are told, rates are not"))?;
     }
     if *passed > 0 {

@@ -343,3 +343,57 @@ pub fn resolve(open: &mut Vec<Incident>, config: &Config, now: WindowId) -> Vec<
     let over: Vec<Incident> = open.extract_if(.., |i| now.0.saturating_sub(i.updated.0) > quiet).collect();
     over.into_iter().map(|i| Incident { resolved: true, sequence: i.sequence.saturating_add(1), ..i }).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::EventId;
+    use crate::detect::RateDetail;
+    use crate::entity::EntityKind;
+    use crate::facts::Moment;
+
+    /// A volume that is up in a window after the first, by so many calls of its own.
+    fn up(window: u32, own: u64, years: f64) -> Finding {
+        let at = WindowId(5_000_000 + window);
+        let moment = |at| Moment { at, event: EventId::None };
+        let detail = RateDetail {
+            family: "volume up".to_owned(),
+            target: None,
+            minutes: 5,
+            observed: own as f64,
+            expected: 0.0,
+            extra: Some(own as f64),
+            back: None,
+            score: 9.0,
+        };
+        Finding {
+            entity: Entity { kind: EntityKind::Function, id: "f".to_owned() },
+            subject: "rate volume up".to_owned(),
+            window: at,
+            judged: at,
+            level: Level::Alert,
+            years,
+            learnt_days: 9.0,
+            span: Some(Span { first: moment(at.start()), last: moment(at.end().plus_ms(-1)) }),
+            count: own,
+            detail: Detail::Rate(detail),
+            before: Vec::new(),
+            changes_unknown: false,
+            hours: vec![window as f32],
+            hours_to: at,
+        }
+    }
+
+    #[test]
+    fn a_storm_is_as_long_as_it_is_a_storm() {
+        let mut known = up(0, 500, 1.0);
+        for again in [up(1, 600, 3.0), up(2, 550, 2.0), up(3, 90, 2.0), up(6, 18, 2.0)] {
+            merge(&mut known, again);
+        }
+        assert_eq!(known.judged, WindowId(5_000_001), "the loudest");
+        assert_eq!((known.hours.clone(), known.hours_to), (vec![3.0], WindowId(5_000_003)), "the hours go on to its end");
+        let span = known.span.clone().unwrap();
+        assert_eq!((span.first.at.window(), span.last.at.window()), (WindowId(5_000_000), WindowId(5_000_003)), "an echo is not it");
+        assert_eq!((known.count, extra(&known)), (1_758, Some(1_758.0)));
+    }
+}

@@ -89,7 +89,9 @@ pub struct Coverage {
     pub duplicates: u64,
     /// Of those, the ones that an earlier run with this state has read.
     pub read_before: u64,
-    /// What lies before what the state has judged, and was not read before: first sights of it are told, rates are not.
+    /// Records that no earlier run has read, each once.
+    pub fresh: u64,
+    /// Of those, the ones that lie before what the state has judged: first sights of them are told, rates are not.
     pub late: u64,
     /// Files and folders that could not be opened.
     pub unreadable: u64,
@@ -270,11 +272,11 @@ async fn judge(
         if begin == Some(window) {
             evaluator.known.begin(window);
         }
-        let judged = evaluator.observations;
+        let judged = evaluator.fresh;
         evaluator.window(window, window < first_told, replay.keep).await?;
         // What was delivered a few minutes late is no news.
         if before.is_some_and(|before| window.0 + LATE_LEAST < before.0) {
-            evaluator.late += evaluator.observations - judged;
+            evaluator.late += evaluator.fresh - judged;
         }
         if (i + 1) % CHECKPOINT_WINDOWS == 0 {
             save(replay, store, evaluator).await?;
@@ -454,7 +456,7 @@ fn report(reading: Reading, evaluator: Evaluator<'_, Embedded>) -> Report {
     coverage.principals = count(EntityKind::Principal);
     coverage.duplicates += evaluator.duplicates;
     coverage.read_before = evaluator.read_before;
-    coverage.late = evaluator.late;
+    (coverage.fresh, coverage.late) = (evaluator.fresh, evaluator.late);
     coverage.observations = evaluator.observations;
     coverage.background = evaluator.known.background;
     coverage.beyond = evaluator.known.beyond;

@@ -74,13 +74,7 @@ impl Account {
         self.introduce(judging.window, facts, directory, baselines);
         for (entity, facts) in &facts.entities {
             let Some(baseline) = baselines.get_mut(entity) else { continue };
-            let was_quiet = baseline.is_quiet_told();
-            let rates = self.rates(judging, entity, facts, baseline);
-            out.findings.extend(rates);
-            if was_quiet && !baseline.is_quiet_told() {
-                let first = facts.ran.clone().or_else(|| all_flows(facts)).map(|span| span.first.at);
-                out.back.push((entity.clone(), first.unwrap_or(judging.window.start())));
-            }
+            self.rates(judging, entity, facts, baseline, &mut out);
             self.flows(judging, entity, facts, baseline, &mut out);
             out.links.extend(links(entity, facts, directory));
         }
@@ -177,28 +171,32 @@ impl Account {
 
     /// Judges an entity's windows up to and with this one. Sources and services have no rates. A function that acts in the
     /// trail behind the last log of any function is not quiet: its log may be late, or gone for good.
-    fn rates(&mut self, judging: &Judging<'_>, entity: &Entity, facts: &Facts, baseline: &mut Baseline) -> Vec<Finding> {
-        if !matches!(entity.kind, EntityKind::Function | EntityKind::Principal) {
-            return Vec::new();
-        }
+    fn rates(&mut self, judging: &Judging<'_>, entity: &Entity, facts: &Facts, baseline: &mut Baseline, out: &mut Judgement) {
+        let has_rates = matches!(entity.kind, EntityKind::Function | EntityKind::Principal);
         // A late window: its counts were learnt without what came late, and stay.
-        if baseline.next() > judging.window {
-            return Vec::new();
+        if !has_rates || baseline.next() > judging.window {
+            return;
         }
         let is_blind = baseline.counts_reports() && facts.reports == 0 && judging.window >= self.logs_end();
         let mut quiet = baseline.advance(judging.window, &self.around(entity, baseline));
         if is_blind {
             quiet.forget_quiet();
         }
-        let mut findings = self.tell(judging, entity, baseline, None, quiet);
+        let findings = self.tell(judging, entity, baseline, None, quiet);
+        out.findings.extend(findings);
+        let was_quiet = baseline.is_quiet_told();
         let late = facts.flows.iter().filter_map(|flow| self.seen_since(flow)).map(|since| since.window);
         baseline.widen(late.max(), judging.window);
         let mut said = baseline.step(judging.window, facts, &self.around(entity, baseline));
         if is_blind {
             said.forget_quiet();
         }
-        findings.extend(self.tell(judging, entity, baseline, Some(facts), said));
-        findings
+        if was_quiet && !baseline.is_quiet_told() {
+            let first = facts.ran.clone().or_else(|| all_flows(facts)).map(|span| span.first.at);
+            out.back.push((entity.clone(), first.unwrap_or(judging.window.start())));
+        }
+        let findings = self.tell(judging, entity, baseline, Some(facts), said);
+        out.findings.extend(findings);
     }
 
     /// What was said of an entity's rates, as findings; its peers learn.

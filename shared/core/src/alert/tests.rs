@@ -379,7 +379,7 @@ fn reads_storm() {
                   where    account 123456789012 · eu-west-1
                   since    Tue 14 Oct 2025 17:05 UTC, 12 minutes, still going
                   rate     observed 2,431 calls in 5 minutes, expected 190
-                           in all about 4,600 calls more than expected
+                           in all, up to 17:17, about 4,600 calls more than expected
                   learnt   from 21 days of its history
                   hours    ▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▃▃▃▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▃▃▃▂▂▂[█]
                            calls an hour in 49 hours: most 5,310; from 17:00 on 5,310
@@ -399,7 +399,7 @@ fn reads_silent() {
         "silent",
         expect![[r#"
             HIGH  price-refresh has gone quiet                      123456789012 · eu-west-1
-                  noticed  Tue 14 Oct 2025 17:10 UTC, closed
+                  noticed  Tue 14 Oct 2025 17:10 UTC, closed: no call came back
                   rate     observed 0 calls in 5 minutes, expected 36
                   learnt   from 21 days of its history
                   hours    ▂▂▂▂▂▂▂▂▂▂▂▂▄▄▄▇▇▇███▅▅▅▂▂▂▂▂▂▂▂▂▂▂▂▄▄▄▇▇▇██▁▁▁[▁]
@@ -571,7 +571,8 @@ fn reads_hostile() {
                   forgedxxxxxxxxxxxxxxxxxxxxxxxxxx…:evil HIGH  forgedxxxxxx…
                   where    account evil HIGH  forgedxxxxxx… · eu-west-1
                   since    Tue 14 Oct 2025 17:05 UTC, within a minute so far
-                  flow     evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxx… → evil HIGH  forged…
+                  flow     evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxx… → evil HIGH
+                           forgedxxxxxxxxxxxxxxxxxxxxxxxxxx… ×214
                            → bucket evil HIGH  forgedxxxxxxxxxxxxxxxxxxx…
                   usual    in 21 days 3 targets: evil HIGH
                            forgedxxxxxxxxxxxxxxxxxxxxxxxxxx…, evil HIGH  forgedxxxxxxxxxxxx…
@@ -646,13 +647,15 @@ fn rare_lines() {
               14 Oct 2025 17:05 UTC; 1.8 s, expected 240 ms; once in 3 years
         high  alice uses bucket backups 165 times as often as usual
               14 Oct 2025 17:05 UTC; 5,120 calls, expected 31; once in 3 years
-        high  author-handler moves 229 times as much data as usual to or from bucket st…
+        high  author-handler moves 229 times as much data as usual to or from bucket
+              statistics-raw
               14 Oct 2025 17:05 UTC; 3.2 GB, expected 14 MB; once in 3 years
         high  author-handler reads bucket statistics-raw
               14 Oct 2025 17:05 UTC; new in 21 days; once in 3 years; 9 other findings
         rare  12 functions of the account went quiet together
               14 Oct 2025 17:05 UTC
-        high  evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxx… calls evil HIGH  forgedxxxxx…
+        high  evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxx… calls evil HIGH
+              forgedxxxxxxxxxxxxxxxxxxxxxxxxxx…:evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxx…
               14 Oct 2025 17:05 UTC; new in 21 days; once in 3 years
         high  slack-invitor is throttled 27 times as often as usual
               14 Oct 2025 17:05 UTC; 40 throttled calls, expected 1.5; once in 3 years
@@ -662,8 +665,8 @@ fn rare_lines() {
 
 #[test]
 fn as_json() {
-    expect![[r#"{"uid":"7c1f90ab2233445566778899aabbccdd","account":"123456789012","sequence":1,"severity":"high","title":"author-handler reads a bucket it never touched","since":"2025-10-14T17:05:12Z","until":"2025-10-14T17:17:40Z","resolved":false,"entities":[{"kind":"function","id":"arn:aws:lambda:eu-west-1:123456789012:function:author-handler","name":"author-handler"}],"findings":[{"detector":"new flow","entity":"arn:aws:lambda:eu-west-1:123456789012:function:author-handler","subject":"flow s3:GetObject bucket statistics-raw","level":"alert","window":"2025-10-14T17:05:00Z","years":3.2,"learnt_days":21.4,"count":214,"first":{"time":"2025-10-14T17:05:12Z","id":"3f3f3f3f-3f3f-3f3f-3f3f-3f3f3f3f3f3f"},"last":{"time":"2025-10-14T17:17:40Z","id":"b2b2b2b2-b2b2-b2b2-b2b2-b2b2b2b2b2b2"},"service":"s3","action":"GetObject","target":"bucket statistics-raw","denied":false,"outside":false,"relation":"foreign","usual_targets":["table books","topic authors","key alias/books"],"usual_targets_count":3,"users":[{"id":"arn:aws:lambda:eu-west-1:123456789012:function:statistics-handler","since_day":2.0}],"users_count":1,"score":9.4,"before":["code updated by ci-deploy"],"hours":[]},{"detector":"new flow","entity":"arn:aws:lambda:eu-west-1:123456789012:function:author-handler","subject":"flow s3:ListObjects bucket statistics-raw","level":"alert","window":"2025-10-14T17:05:00Z","years":1.1,"learnt_days":21.4,"count":1,"first":{"time":"2025-10-14T17:05:12Z","id":"3f3f3f3f-3f3f-3f3f-3f3f-3f3f3f3f3f3f"},"last":{"time":"2025-10-14T17:17:40Z","id":"b2b2b2b2-b2b2-b2b2-b2b2-b2b2b2b2b2b2"},"service":"s3","action":"ListObjects","target":"bucket statistics-raw","denied":false,"outside":false,"relation":"foreign","usual_targets":["table books","topic authors","key alias/books"],"usual_targets_count":3,"users":[{"id":"arn:aws:lambda:eu-west-1:123456789012:function:statistics-handler","since_day":2.0}],"users_count":1,"score":9.4,"before":[],"hours":[]}],"more":0}"#]].assert_eq(&json::incident(&foreign_bucket()));
-    expect![[r#"{"uid":"7c1f90ab2233445566778899aabbccdd","account":"123456789012","sequence":4,"severity":"high","title":"price-refresh has gone quiet","since":"2025-10-14T17:05:00Z","until":"2025-10-14T17:10:00Z","resolved":true,"entities":[{"kind":"function","id":"arn:aws:lambda:eu-west-1:123456789012:function:price-refresh","name":"price-refresh"}],"findings":[{"detector":"rate","entity":"arn:aws:lambda:eu-west-1:123456789012:function:price-refresh","subject":"rate volume down","level":"alert","window":"2025-10-14T17:05:00Z","years":3.2,"learnt_days":21.4,"count":0,"first":null,"last":null,"family":"volume down","target":null,"minutes":5,"observed":0.0,"expected":36.0,"score":11.2,"before":[],"hours":[90.0,90.0,90.0,60.0,60.0,60.0,40.0,40.0,40.0,90.0,90.0,90.0,300.0,300.0,300.0,700.0,700.0,700.0,900.0,900.0,900.0,500.0,500.0,500.0,90.0,90.0,90.0,60.0,60.0,60.0,40.0,40.0,40.0,90.0,90.0,90.0,300.0,300.0,300.0,700.0,700.0,700.0,900.0,900.0,0.0,0.0,0.0,0.0]}],"more":0}"#]].assert_eq(&json::incident(&sample("silent")));
+    expect![[r#"{"uid":"7c1f90ab2233445566778899aabbccdd","account":"123456789012","sequence":1,"severity":"high","title":"author-handler reads a bucket it never touched","since":"2025-10-14T17:05:12Z","until":"2025-10-14T17:17:40Z","resolved":false,"entities":[{"kind":"function","id":"arn:aws:lambda:eu-west-1:123456789012:function:author-handler","name":"author-handler"}],"findings":[{"detector":"new flow","entity":"arn:aws:lambda:eu-west-1:123456789012:function:author-handler","subject":"flow s3:GetObject bucket statistics-raw","level":"alert","window":"2025-10-14T17:05:00Z","years":3.2,"learnt_days":21.4,"count":214,"first":{"time":"2025-10-14T17:05:12Z","id":"3f3f3f3f-3f3f-3f3f-3f3f-3f3f3f3f3f3f"},"last":{"time":"2025-10-14T17:17:40Z","id":"b2b2b2b2-b2b2-b2b2-b2b2-b2b2b2b2b2b2"},"service":"s3","action":"GetObject","target":"bucket statistics-raw","denied":false,"outside":false,"relation":"foreign","usual_targets":["table books","topic authors","key alias/books"],"usual_targets_count":3,"users":[{"id":"arn:aws:lambda:eu-west-1:123456789012:function:statistics-handler","since_day":2.0}],"users_count":1,"score":9.4,"before":["code updated by ci-deploy"],"hours":[],"hours_to":"2025-10-14T17:10:00Z"},{"detector":"new flow","entity":"arn:aws:lambda:eu-west-1:123456789012:function:author-handler","subject":"flow s3:ListObjects bucket statistics-raw","level":"alert","window":"2025-10-14T17:05:00Z","years":1.1,"learnt_days":21.4,"count":1,"first":{"time":"2025-10-14T17:05:12Z","id":"3f3f3f3f-3f3f-3f3f-3f3f-3f3f3f3f3f3f"},"last":{"time":"2025-10-14T17:17:40Z","id":"b2b2b2b2-b2b2-b2b2-b2b2-b2b2b2b2b2b2"},"service":"s3","action":"ListObjects","target":"bucket statistics-raw","denied":false,"outside":false,"relation":"foreign","usual_targets":["table books","topic authors","key alias/books"],"usual_targets_count":3,"users":[{"id":"arn:aws:lambda:eu-west-1:123456789012:function:statistics-handler","since_day":2.0}],"users_count":1,"score":9.4,"before":[],"hours":[],"hours_to":"2025-10-14T17:10:00Z"}],"more":0}"#]].assert_eq(&json::incident(&foreign_bucket()));
+    expect![[r#"{"uid":"7c1f90ab2233445566778899aabbccdd","account":"123456789012","sequence":4,"severity":"high","title":"price-refresh has gone quiet","since":"2025-10-14T17:05:00Z","until":"2025-10-14T17:10:00Z","resolved":true,"entities":[{"kind":"function","id":"arn:aws:lambda:eu-west-1:123456789012:function:price-refresh","name":"price-refresh"}],"findings":[{"detector":"rate","entity":"arn:aws:lambda:eu-west-1:123456789012:function:price-refresh","subject":"rate volume down","level":"alert","window":"2025-10-14T17:05:00Z","years":3.2,"learnt_days":21.4,"count":0,"first":null,"last":null,"family":"volume down","target":null,"minutes":5,"observed":0.0,"expected":36.0,"score":11.2,"before":[],"hours":[90.0,90.0,90.0,60.0,60.0,60.0,40.0,40.0,40.0,90.0,90.0,90.0,300.0,300.0,300.0,700.0,700.0,700.0,900.0,900.0,900.0,500.0,500.0,500.0,90.0,90.0,90.0,60.0,60.0,60.0,40.0,40.0,40.0,90.0,90.0,90.0,300.0,300.0,300.0,700.0,700.0,700.0,900.0,900.0,0.0,0.0,0.0,0.0],"hours_to":"2025-10-14T17:10:00Z"}],"more":0}"#]].assert_eq(&json::incident(&sample("silent")));
 }
 
 #[test]

@@ -73,16 +73,16 @@ pub fn incident(incident: &Incident, style: &Style) -> String {
     if let Some(span) = incident.span().filter(|_| lead.span.is_some()) {
         events(&mut end, &span, incident.since());
     }
-    end.put("next", say::next(lead), 4);
-    end.put("id", &clean(&incident.uid, EVENT_CHARS_MAX), 2);
+    end.put("next", say::next(lead), 2);
+    end.put("id", &clean(&incident.uid, EVENT_CHARS_MAX), 1);
     let end = end.lines();
     let others = others(incident, lead);
     // Where names are so long that a screen overflows, the last lines of the facts give way.
-    let least = end.len() + usize::from(others.1 > 0);
+    let least = end.len() + usize::from(others.1 > 0) * times_narrower(width);
     let most = lines_max(width);
     lines.truncate(most.saturating_sub(least));
     let room = most.saturating_sub(lines.len() + end.len());
-    lines.extend(also(lead, &others, room, width).lines());
+    lines.extend(also(lead, &others, room / times_narrower(width), width).lines());
     lines.extend(end);
     finish(&lines)
 }
@@ -90,6 +90,11 @@ pub fn incident(incident: &Incident, style: &Style) -> String {
 /// Lines of one incident on a screen of this width.
 fn lines_max(width: usize) -> usize {
     (LINES_MAX * Style::default().width).div_ceil(width).clamp(LINES_MAX, LINES_MAX * Style::default().width / WIDTH_MIN)
+}
+
+/// How many lines of this width what fits a line of an ordinary screen takes.
+fn times_narrower(width: usize) -> usize {
+    Style::default().width.div_ceil(width)
 }
 
 /// The facts of the screen for renderers that break lines themselves: each with its label, or with none where it goes on.
@@ -118,10 +123,10 @@ fn told(incident: &Incident, lead: &Finding, width: usize) -> Rows {
         Detail::Quiet { .. } => learnt(&mut rows, lead),
     }
     if let Some(rarity) = rarity(lead.years) {
-        rows.put("rarity", &format!("by chance {rarity} in this account"), 3);
+        rows.put("rarity", &format!("by chance {rarity} in this account"), 2);
     }
     if let Some(before) = before(lead) {
-        rows.put("before", &before, 4);
+        rows.put("before", &before, 2);
     }
     rows
 }
@@ -133,9 +138,12 @@ pub fn rare(incident: &Incident, style: &Style, of_account: bool) -> String {
     let severity = incident.severity();
     let word = if severity == Severity::Low { "rare" } else { severity.word() };
     let lead = incident.lead();
-    let said = lead.map_or_else(|| title(incident), |lead| say::deed_alone(lead, width - word.len().max(4) - 2));
+    let at = word.len() + 2;
+    let said = lead.map_or_else(|| title(incident), |lead| say::deed_alone(lead, width - at));
     let each = if width < Style::default().width { RARE_LINES_NARROW } else { RARE_LINES };
-    let mut lines = wrap(&format!("{word:<4}  {said}"), width, each);
+    let deed = wrap(&said, width - at, each);
+    let mut lines: Vec<String> =
+        deed.iter().enumerate().map(|(i, line)| format!("{:at$}{line}", if i == 0 { word } else { "" })).collect();
     let begin = incident.since();
     let mut facts = vec![format!("{} {} UTC", date(begin), clock(begin))];
     if of_account && !incident.account.is_empty() {
@@ -181,7 +189,7 @@ impl Rows {
         Rows { width, rows: Vec::new() }
     }
 
-    /// A fact with its label, in so many lines at most.
+    /// A fact with its label, in so many lines at most; in as many more on a narrow screen as it is narrower.
     fn put(&mut self, label: &'static str, fact: &str, lines_max: usize) {
         self.rows.push(Row { label, fact: fact.to_owned(), lines_max });
     }
@@ -189,6 +197,7 @@ impl Rows {
     fn lines(self) -> Vec<String> {
         let mut lines = Vec::new();
         for Row { label, fact, lines_max } in self.rows {
+            let lines_max = lines_max * times_narrower(self.width);
             for (i, line) in wrap(&fact, self.width - FACT_AT, lines_max).iter().enumerate() {
                 let label = if i == 0 { label } else { "" };
                 let width = FACT_AT - LABEL_AT;
@@ -351,8 +360,8 @@ fn new_flow(rows: &mut Rows, incident: &Incident, lead: &Finding, flow: &FlowDet
     if columns(&does) + columns(&target) + 3 <= rows.width - FACT_AT {
         rows.put("flow", &format!("{does} → {target}"), 1);
     } else {
-        rows.put("flow", &does, 4);
-        rows.put("", &format!("→ {target}"), 3);
+        rows.put("flow", &does, 2);
+        rows.put("", &format!("→ {target}"), 2);
     }
     let learnt = days(lead.learnt_days);
     let usual: Vec<String> = flow.usual.0.iter().map(|t| say::target(t)).collect();

@@ -31,7 +31,9 @@ pub(super) struct Evaluator<'s, S> {
     pub duplicates: u64,
     /// Of those, the ones whose window an earlier run had judged with them.
     pub read_before: u64,
-    /// Observations of windows that an earlier run had judged without them.
+    /// Records judged that no earlier run had read.
+    pub fresh: u64,
+    /// Of those, the ones whose windows an earlier run had judged without them.
     pub late: u64,
     /// Observations judged, each once.
     pub observations: u64,
@@ -65,7 +67,7 @@ impl<'s, S: Store> Evaluator<'s, S> {
         }
         known.directory = directory(store).await?;
         known.changed = untold(store).await?;
-        Ok(Evaluator { store, config: config.clone(), known, duplicates: 0, read_before: 0, late: 0, observations: 0, mistimed: 0, done: Vec::new() })
+        Ok(Evaluator { store, config: config.clone(), known, duplicates: 0, read_before: 0, fresh: 0, late: 0, observations: 0, mistimed: 0, done: Vec::new() })
     }
 
     /// The last window that was judged.
@@ -102,7 +104,7 @@ impl<'s, S: Store> Evaluator<'s, S> {
             } else {
                 // The whole of what was judged comes first in order of keys.
                 if judged.is_some() {
-                    read.extend(batch.rows.iter().map(|row| row.identity));
+                    read.extend(batch.rows.iter().filter(|row| row.is_primary()).map(|row| row.identity));
                 }
                 self.done.push(Write::Delete { key });
             }
@@ -118,6 +120,7 @@ impl<'s, S: Store> Evaluator<'s, S> {
             self.read_before += read.intersection(&known).count() as u64;
             all.keep(|row| !known.contains(&row.identity));
         }
+        self.fresh += all.records();
         self.observations += all.rows.len() as u64;
         Ok(all)
     }
