@@ -47,7 +47,8 @@ fn volume(text: &str) -> Result<u64, String> {
     let (digits, times) = unit.unwrap_or((&plain, 1.0));
     let exact = digits.parse::<u64>().ok().filter(|_| unit.is_none());
     // What is no whole number exactly is rounded; below the bound a float holds every one.
-    let value = exact.or(digits.parse::<f64>().ok().map(|n| n * times).filter(|n| (0.0..=MOST as f64).contains(n)).map(|n| n.round() as u64));
+    let value =
+        exact.or(digits.parse::<f64>().ok().map(|n| n * times).filter(|n| (0.0..=MOST as f64).contains(n)).map(|n| n.round() as u64));
     value.filter(|n| *n <= MOST).ok_or_else(|| "not a number from 0 to 10^15, as 10000000, 10_000_000, 10M or 1e7".to_owned())
 }
 

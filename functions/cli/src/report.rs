@@ -100,7 +100,9 @@ fn nothing(said: &Report, least: Severity) -> String {
     }
     if late == fresh && *late > 0 {
         let what = if *read_before == 0 { all_of(tally.records) } else { format!("{} that were not read before", count(*late, "record")) };
-        return format!("Nothing to judge: {what} lie before what this state has judged, up to {judged}. New flows of them are told, rates are not.");
+        return format!(
+            "Nothing to judge: {what} lie before what this state has judged, up to {judged}. New flows of them are told, rates are not."
+        );
     }
     match (said.accounts.as_slice(), young) {
         ([span], 1) => {

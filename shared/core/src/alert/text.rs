@@ -142,8 +142,7 @@ pub fn rare(incident: &Incident, style: &Style, of_account: bool) -> String {
     let said = lead.map_or_else(|| title(incident), |lead| say::deed_alone(lead, width - at));
     let each = if width < Style::default().width { RARE_LINES_NARROW } else { RARE_LINES };
     let deed = wrap(&said, width - at, each);
-    let mut lines: Vec<String> =
-        deed.iter().enumerate().map(|(i, line)| format!("{:at$}{line}", if i == 0 { word } else { "" })).collect();
+    let mut lines: Vec<String> = deed.iter().enumerate().map(|(i, line)| format!("{:at$}{line}", if i == 0 { word } else { "" })).collect();
     let begin = incident.since();
     let mut facts = vec![format!("{} {} UTC", date(begin), clock(begin))];
     if of_account && !incident.account.is_empty() {

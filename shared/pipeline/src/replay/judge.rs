@@ -67,7 +67,18 @@ impl<'s, S: Store> Evaluator<'s, S> {
         }
         known.directory = directory(store).await?;
         known.changed = untold(store).await?;
-        Ok(Evaluator { store, config: config.clone(), known, duplicates: 0, read_before: 0, fresh: 0, late: 0, observations: 0, mistimed: 0, done: Vec::new() })
+        Ok(Evaluator {
+            store,
+            config: config.clone(),
+            known,
+            duplicates: 0,
+            read_before: 0,
+            fresh: 0,
+            late: 0,
+            observations: 0,
+            mistimed: 0,
+            done: Vec::new(),
+        })
     }
 
     /// The last window that was judged.
