@@ -69,7 +69,7 @@ fn an_account_of_two_days_is_too_young_and_still_ranked() {
     let said = replay(&out, &[]);
     assert_eq!(said.code, 0);
     let flat = said.out.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(flat.starts_with("Too early to judge until 4 Sep 2025: so far the logs reach over 47 hours."), "{}", said.out);
+    assert!(flat.starts_with("Too early to judge until 4 Sep 2025: so far the logs reach over 2 days."), "{}", said.out);
     assert!(
         flat.contains("Rare so far, the rarest first; no incidents: rare") && flat.contains("new flows not before 4 Sep 2025"),
         "{flat}"
