@@ -861,6 +861,53 @@ fn severity_decides_the_word() {
     assert!(text::incident(&sample("quiet"), &text::Style::default()).starts_with("LOW  12 functions"));
 }
 
+/// What stands behind a label on the screen, in one line.
+fn row(finding: Finding, resolved: bool, label: &str) -> String {
+    let screen = text::incident(&Incident { resolved, ..one(finding) }, &text::Style::default());
+    let mut lines = screen.lines().map(|l| l.split_at_checked(15).unwrap_or((l, "")));
+    let (_, first) = lines.find(|(head, _)| head.trim() == label).expect(label);
+    let more = lines.take_while(|(head, _)| head.trim().is_empty()).map(|(_, rest)| rest);
+    std::iter::once(first).chain(more).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn a_silence_says_how_it_ended_and_what_is_not_known() {
+    let silence = |account: &str, back: Option<Timestamp>| {
+        let entity = Entity::function("", account, "job");
+        let Finding { detail: Detail::Rate(rate), .. } = rate(entity.clone(), "silence", 540.0, 30.0) else { panic!() };
+        let detail = Detail::Rate(RateDetail { minutes: 540, back, ..rate });
+        Finding { span: None, changes_unknown: true, ..finding(entity, detail) }
+    };
+    let back = Some(at("2025-10-14T18:00:00Z"));
+    for (account, back, resolved, want) in [
+        (ACCOUNT, None, false, "Tue 14 Oct 2025 08:10 UTC, still open"),
+        (ACCOUNT, None, true, "Tue 14 Oct 2025 08:10 UTC, closed: no call came back"),
+        (ACCOUNT, back, true, "Tue 14 Oct 2025 08:10 UTC, over: calls are back since Tue 14 Oct 2025 18:00 UTC"),
+        ("", back, true, "Tue 14 Oct 2025 08:10 UTC, over: calls are back since Tue 14 Oct 2025 18:00 UTC"),
+        (
+            "",
+            None,
+            true,
+            "Tue 14 Oct 2025 08:10 UTC, closed: no call came back its log names no account: perhaps only the export ends here",
+        ),
+    ] {
+        assert_eq!(row(silence(account, back), resolved, "since"), want);
+    }
+    assert_eq!(row(silence(ACCOUNT, None), true, "before"), "unknown: no CloudTrail was read, which would show changes");
+}
+
+#[test]
+fn a_faded_sum_is_no_count() {
+    let over = |minutes: u32, observed: f64| {
+        let Finding { detail: Detail::Rate(rate), .. } = rate(function("f"), "volume down", observed, 34.0) else { panic!() };
+        text::measured(&RateDetail { minutes, ..rate })
+    };
+    assert_eq!(over(180, 0.7), "observed fewer than one call in about 3 hours, expected 34");
+    assert_eq!(over(180, 0.01), "observed no call in about 3 hours, expected 34");
+    assert_eq!(over(180, 3.4), "observed 3 calls in about 3 hours, expected 34");
+    assert_eq!(over(5, 0.0), "observed 0 calls in 5 minutes, expected 34");
+}
+
 #[test]
 fn a_long_sum_is_silent_by_its_last_hours() {
     let mut falling = rate(function("price-refresh"), "volume down", 32.0, 79.0);

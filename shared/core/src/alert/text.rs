@@ -323,7 +323,7 @@ fn noticed(rows: &mut Rows, incident: &Incident, lead: &Finding) {
         _ => None,
     };
     let state = match (back, incident.resolved) {
-        (Some(at), _) => format!("over: calls are back since {} {}", day(at), clock(at)),
+        (Some(at), _) => format!("over: calls are back since {} {} UTC", day(at), clock(at)),
         (None, true) => "closed: no call came back".to_owned(),
         (None, false) => "still open".to_owned(),
     };
