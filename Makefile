@@ -18,7 +18,7 @@ FUNCTIONS := outflow-ingest-logs outflow-ingest-trail outflow-evaluate outflow-n
 .PHONY: help demo build package check test e2e tools dynamodb template deny quality soak bench bench-units bench-start fuzz clean
 
 help: ## This list
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
 
 build: ## The outflow command, in target/release
 	@cargo build --release --locked --package outflow-cli
@@ -28,7 +28,6 @@ package: ## The functions as they are shipped, in target/lambda; fails where one
 
 demo: build ## Simulate a small service, replay it, show the incident (LOGS=dir: your own logs)
 	@mkdir -p $(DEMO)
-	@rm -f "$(DEMO)/incidents.jsonl" "$(DEMO)/coverage.json"
 	@if [ -z "$(LOGS)" ]; then \
 		rm -rf "$(DEMO)/logs"; \
 		echo "Simulating 21 days of a books service…"; \
@@ -38,7 +37,7 @@ demo: build ## Simulate a small service, replay it, show the incident (LOGS=dir:
 	@code=0; $(OUTFLOW) replay "$(if $(LOGS),$(LOGS),$(DEMO)/logs)" --out "$(DEMO)" || code=$$?; \
 	if [ $$code -gt 1 ]; then exit $$code; fi; \
 	echo; \
-	echo "Everything lies in $(DEMO)/: $(if $(LOGS),,logs/ what was simulated, )incidents.jsonl the incidents as OCSF, coverage.json what was read"
+	echo "Everything lies in $(DEMO)/: $(if $(LOGS),,logs/ what was simulated, )incidents.jsonl the incidents as OCSF, coverage.json what was read, rejects.jsonl what could not be"
 
 check: ## Format, lints, and the tests inside the crates; what runs whole stories or processes is in make test
 	cargo fmt --all --check

@@ -14,16 +14,16 @@ use crate::failure::Failure;
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Functions that act within an hour.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=MOST))]
+    #[arg(long, value_name = "N", value_parser = volume, allow_hyphen_values = true)]
     functions: u64,
     /// Invocations a month, of all functions.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=MOST))]
+    #[arg(long, value_name = "N", value_parser = volume, allow_hyphen_values = true)]
     invocations: u64,
     /// Management events of CloudTrail a month.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=MOST))]
+    #[arg(long, value_name = "N", value_parser = volume, allow_hyphen_values = true)]
     management_events: u64,
     /// Data events of CloudTrail a month.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=MOST))]
+    #[arg(long, value_name = "N", value_parser = volume, allow_hyphen_values = true)]
     data_events: u64,
     /// Invocations that one delivery of the log subscription tells: the busier a function, the more.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=10_000))]
@@ -38,6 +38,19 @@ pub(crate) struct Args {
 
 /// Of anything in a month: beyond, sums of money mean nothing.
 const MOST: u64 = 1_000_000_000_000_000;
+
+/// Reads `10000000`, `10_000_000`, `10,000,000`, `10M` or `1e7`.
+fn volume(text: &str) -> Result<u64, String> {
+    let plain: String = text.trim().chars().filter(|c| !matches!(c, '_' | ',')).collect();
+    let units = [('k', 1e3), ('K', 1e3), ('M', 1e6), ('G', 1e9)];
+    let unit = units.iter().find_map(|(unit, times)| Some((plain.strip_suffix(*unit)?, *times)));
+    let (digits, times) = unit.unwrap_or((&plain, 1.0));
+    let exact = digits.parse::<u64>().ok().filter(|_| unit.is_none());
+    // What is no whole number exactly is rounded; below the bound a float holds every one.
+    let value =
+        exact.or(digits.parse::<f64>().ok().map(|n| n * times).filter(|n| (0.0..=MOST as f64).contains(n)).map(|n| n.round() as u64));
+    value.filter(|n| *n <= MOST).ok_or_else(|| "not a number from 0 to 10^15, as 10000000, 10_000_000, 10M or 1e7".to_owned())
+}
 
 /// How the bill is written.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -96,4 +109,20 @@ fn quantity(value: f64) -> String {
 
 fn dollars(usd: f64) -> String {
     format!("${usd:.2}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn volumes_are_read_as_people_write_them() {
+        for text in ["10000000", "10_000_000", "10,000,000", "10M", "1e7", "0.01G", "10000k"] {
+            assert_eq!(volume(text), Ok(10_000_000), "{text}");
+        }
+        assert_eq!((volume("0"), volume("1000000000000000")), (Ok(0), Ok(MOST)));
+        for text in ["-5", "", "M", "many", "NaN", "inf", "1000000000000001", "1e16", "10 M x"] {
+            assert!(volume(text).is_err(), "{text}");
+        }
+    }
 }

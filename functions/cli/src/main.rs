@@ -5,6 +5,7 @@
 
 mod cost;
 mod failure;
+mod page;
 mod progress;
 mod replay;
 mod report;

@@ -32,13 +32,13 @@ pub(crate) struct Args {
     /// text for a person, json for a machine, ocsf for a SIEM.
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
-    /// Least severity that counts as an incident and as exit code 1.
+    /// Least severity that is told as an incident, in every format, and that makes the exit code 1.
     #[arg(long, value_enum)]
     min_severity: Option<MinSeverity>,
-    /// The function of logs that name none; else the name of the file or folder.
+    /// The function of logs that name none; without it, the name of the file or folder.
     #[arg(long, value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     function: Option<String>,
-    /// Also write incidents.jsonl and coverage.json to this folder.
+    /// Also write incidents.jsonl, coverage.json and rejects.jsonl to this folder.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -76,9 +76,23 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
     let settings = Settings::load(&args.config)?;
     let least = args.min_severity.map_or(settings.in_effect.least, Severity::from);
     if let Some(missing) = args.logs.iter().chain(&args.baseline).find(|p| !p.exists()) {
-        return Err(Failure::new("OF111", format!("{} does not exist", missing.display()), "name files or folders that do"));
+        return Err(not_there(missing));
     }
-    let store = open(args.state.as_deref())?;
+    if let Some(out) = &args.out {
+        writable(out).map_err(|e| write_failed(out, &e))?;
+    }
+    // A run that read nothing leaves no state behind that there was not before.
+    let new_state = args.state.clone().filter(|state| !state.exists());
+    let mut store = open(args.state.as_deref())?;
+    let done = run_over(args, settings, least, &mut store);
+    drop(store);
+    if let (Err(_), Some(state)) = (&done, new_state) {
+        let _ = std::fs::remove_file(state);
+    }
+    done
+}
+
+fn run_over(args: Args, settings: Settings, least: Severity, store: &mut Embedded) -> Result<ExitCode, Failure> {
     let what = Replay {
         logs: args.logs,
         baseline: args.baseline,
@@ -87,23 +101,27 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
         hash_key: head::random_key(),
         keep: args.state.is_some(),
     };
-    let said = pollster::block_on(replay(&what, &store, &mut Line::new())).map_err(|e| failed(&e, args.state.as_deref()))?;
+    let said = pollster::block_on(replay(&what, store, &mut Line::new())).map_err(|e| failed(&e, args.state.as_deref()))?;
     if said.coverage.tally.records == 0 {
         report::coverage_to_stderr(&said);
         let problem = "there is no readable AWS log in what was named";
         return Err(Failure::new("OF112", problem, "name a folder with CloudTrail files or CloudWatch Logs exports"));
     }
-    let found = said.incidents.iter().any(|i| i.severity() >= least);
+    let found = report::told(&said, least).next().is_some();
     match report::print(&said, args.format, least) {
         // Whoever read it has seen enough.
         Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => return Ok(ExitCode::from(u8::from(found))),
-        printed => printed.map_err(|e| write_failed(Path::new("standard output"), &e))?,
+        printed => printed.map_err(|e| {
+            let remedy = "check where standard output goes, and that its disk has room";
+            Failure::new("OF117", "standard output can't be written", remedy).because(&e)
+        })?,
     }
     if let Some(out) = &args.out {
         report::write(&said, out, least).map_err(|e| write_failed(out, &e))?;
     }
     if what.keep {
-        pollster::block_on(told(&store)).map_err(|e| failed(&e.into(), args.state.as_deref()))?;
+        pollster::block_on(told(store)).map_err(|e| failed(&e.into(), args.state.as_deref()))?;
+        store.compact().map_err(|e| failed(&e.into(), args.state.as_deref()))?;
     }
     Ok(ExitCode::from(u8::from(found)))
 }
@@ -118,7 +136,11 @@ fn open(state: Option<&Path>) -> Result<Embedded, Failure> {
     Embedded::open(path).map_err(|e| {
         let remedy = match e {
             OpenError::InUse => "wait for the other process, or use another file",
-            OpenError::Unusable(_) => "name a state file that outflow made, or one that does not exist yet",
+            OpenError::NoFolder => "make its folder first, or name a file in one that there is",
+            OpenError::Denied => "name a file that you may write, in a folder that you may write",
+            OpenError::Unusable(_) => {
+                "name a state file that outflow made, or one that does not exist yet; move a damaged one away and learn anew"
+            }
         };
         Failure::new("OF113", format!("the state file {} can't be used", path.display()), remedy).because(&e)
     })
@@ -132,13 +154,33 @@ fn failed(error: &ReplayError, state: Option<&Path>) -> Failure {
         }
         ReplayError::BaselineLater { .. } => {
             let remedy = "name earlier logs after --baseline: what is normal must come before what is judged";
-            Failure::new("OF116", "the baseline is later than the logs", remedy).because(error)
+            Failure::new("OF116", "the baseline ends after the logs", remedy).because(error)
+        }
+        ReplayError::BaselineEmpty => {
+            let remedy = "name a folder with CloudTrail files or CloudWatch Logs exports after --baseline";
+            Failure::new("OF118", "there is no readable AWS log in the baseline", remedy)
         }
         ReplayError::Store(_) => {
             let remedy = "check that the disk has room; if the state file is damaged, move it away and learn anew";
             Failure::new("OF115", format!("{place} failed"), remedy).because(error)
         }
     }
+}
+
+fn not_there(path: &Path) -> Failure {
+    if path == Path::new("-") {
+        let remedy = "write it to a file first; its name doesn't matter";
+        return Failure::new("OF111", "standard input is not read: files and folders are", remedy);
+    }
+    Failure::new("OF111", format!("{} does not exist", path.display()), "name files or folders that do")
+}
+
+/// Makes the folder and tries it, before a replay that may take minutes.
+fn writable(folder: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    let probe = folder.join(".outflow-probe");
+    std::fs::write(&probe, "")?;
+    std::fs::remove_file(probe)
 }
 
 fn write_failed(place: &Path, error: &std::io::Error) -> Failure {

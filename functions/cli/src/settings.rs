@@ -64,15 +64,26 @@ fn parse(file: &Path, text: &str) -> Result<Parsed, Failure> {
     })
 }
 
-/// Prints the settings in effect.
+/// Prints the settings in effect; where the file can't be used, the defaults, since its remedy is to look at them.
 pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
-    let Settings { in_effect, file } = Settings::load(&args.file)?;
+    match Settings::load(&args.file) {
+        Ok(settings) => {
+            list(&settings);
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(failure) => {
+            list(&Settings { in_effect: Parsed::default(), file: None });
+            Err(failure)
+        }
+    }
+}
+
+fn list(Settings { in_effect, file }: &Settings) {
     let file = file.as_ref().map_or(String::new(), |f| f.display().to_string());
     for (key, meaning) in KEYS {
         let from = if in_effect.set.iter().any(|k| k == key) { &file } else { "default" };
         anstream::println!("# {meaning} ({from})\n{key} = {}", in_effect.value(key));
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 #[cfg(test)]
@@ -101,7 +112,7 @@ mod tests {
         check(
             "noise_per_week = -1",
             expect![[r#"
-                outflow: outflow.toml: noise_per_week = -1 is not from 0.01 to 1000 [OF104]
+                outflow: outflow.toml: noise_per_week = -1 is not a number from 0.01 to 1000 [OF104]
                   remedy  mend the value; outflow config shows the defaults"#]],
         );
     }

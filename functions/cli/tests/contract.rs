@@ -51,9 +51,29 @@ fn an_incident_is_1_and_none_is_0() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "a.json", &[record(1, "2025-09-01T10:00:00Z", "GetObject", "b")]);
     assert_eq!(replay(folder.path(), &[]).code, 0);
-    // What is rare in a folder too short to judge is told where the lowest severity is asked for, and is no incident.
+    // What is rare in a folder too short to judge is told to a person, and is no incident, whatever severity is asked for.
+    let low = replay(folder.path(), &["--min-severity", "low"]);
+    assert_eq!(low.code, 0);
+    assert!(low.out.starts_with("Too early to judge until 4 Sep 2025") && low.out.contains("a reads bucket b"), "{}", low.out);
     let low = replay(folder.path(), &["--min-severity", "low", "--format", "ocsf"]);
-    assert_eq!((low.code, low.out.lines().count()), (0, 1), "{}", low.out);
+    assert_eq!((low.code, low.out.as_str()), (0, ""));
+    assert!(low.err.contains("a reads bucket b"), "{}", low.err);
+}
+
+#[test]
+fn an_account_of_two_days_is_too_young_and_still_ranked() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("logs");
+    let two = ran(outflow().args(["simulate", "books", "--days", "2", "--seed", "7", "--story", "none", "--out"]).arg(&out));
+    assert_eq!(two.code, 0, "{}", two.err);
+    let said = replay(&out, &[]);
+    assert_eq!(said.code, 0);
+    let flat = said.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(flat.starts_with("Too early to judge until 4 Sep 2025: so far the logs reach over 2 days."), "{}", said.out);
+    assert!(
+        flat.contains("Rare so far, the rarest first; no incidents: rare") && flat.contains("new flows not before 4 Sep 2025"),
+        "{flat}"
+    );
 }
 
 #[test]
@@ -67,6 +87,14 @@ fn severities_decide_the_code_and_the_lines() {
     assert!(low >= medium && medium >= high && medium > 0, "{low} {medium} {high}");
     let default = replay(&books(), &["--format", "ocsf"]).out.lines().count();
     assert_eq!(default, medium);
+    // All formats say the same incidents.
+    for (least, n) in [("low", low), ("medium", medium), ("high", high)] {
+        let json = replay(&books(), &["--format", "json", "--min-severity", least]);
+        let text = replay(&books(), &["--min-severity", least]);
+        let screens = text.out.lines().filter(|l| ["HIGH  ", "MEDIUM  ", "LOW  "].iter().any(|word| l.starts_with(word))).count();
+        assert_eq!((json.out.lines().count(), screens), (n, n), "{least}");
+        assert_eq!((json.code, text.code), (i32::from(n > 0), i32::from(n > 0)), "{least}");
+    }
 }
 
 #[test]
@@ -101,6 +129,59 @@ fn wrong_usage_is_2() {
     let logs = tempfile::tempdir().unwrap();
     write(logs.path(), "a.json", &[record(2, "2025-09-01T10:00:00Z", "GetObject", "b")]);
     refused(&replay(logs.path(), &["--baseline", baseline.to_str().unwrap()]), "OF116");
+    // One that begins before the logs and ends after them holds what is to be judged.
+    write(&baseline, "b.json", &[record(3, "2025-08-01T10:00:00Z", "GetObject", "b")]);
+    refused(&replay(logs.path(), &["--baseline", baseline.to_str().unwrap()]), "OF116");
+    let empty = tempfile::tempdir().unwrap();
+    refused(&replay(logs.path(), &["--baseline", empty.path().to_str().unwrap()]), "OF118");
+    let stdin = ran(outflow().args(["replay", "-"]));
+    refused(&stdin, "OF111");
+    assert!(stdin.err.contains("standard input is not read"), "{}", stdin.err);
+    // It is seen before anything is read where the output can't be written.
+    let file = logs.path().join("a.json");
+    let out = replay(Path::new("/nowhere"), &["--out", file.to_str().unwrap()]);
+    refused(&out, "OF111");
+    refused(&replay(empty.path(), &["--out", file.to_str().unwrap()]), "OF117");
+}
+
+#[test]
+fn what_could_not_be_read_is_listed_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let logs = folder.path().join("logs");
+    std::fs::create_dir(&logs).unwrap();
+    write(&logs, "a.json", &[record(1, "2025-09-01T10:00:00Z", "GetObject", "b")]);
+    for n in 0..12 {
+        std::fs::write(logs.join(format!("{n:02}.json")), br#"{"Records":[1]}"#).unwrap();
+    }
+    std::fs::write(logs.join("letter.txt"), "Dear all").unwrap();
+    let said = replay(&logs, &["--out", out.to_str().unwrap()]);
+    assert!(said.out.contains("the first 10 of them") && said.out.contains("rejects.jsonl"), "{}", said.out);
+    // A path is whole where no terminal cuts it.
+    assert!(said.out.contains(logs.join("letter.txt").to_str().unwrap()), "{}", said.out);
+    let listed = std::fs::read_to_string(out.join("rejects.jsonl")).unwrap();
+    let lines: Vec<Value> = listed.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert_eq!(lines.len(), 13, "{listed}");
+    assert_eq!(lines[11]["path"].as_str(), logs.join("11.json").to_str());
+    assert_eq!((lines[11]["code"].as_str(), lines[11]["offset"].as_u64()), (Some("OF203"), Some(12)), "{}", lines[11]);
+    assert!(lines[12]["code"].is_null() && lines[12]["path"].as_str().unwrap().ends_with("letter.txt"));
+}
+
+#[test]
+fn the_function_that_is_named_is_said_to_count() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = "timestamp,message\n1757930400000,REPORT RequestId: 3f2a1b4c-0000-4000-8000-000000000001\tDuration: 2.00 ms\tBilled Duration: \
+                2 ms\tMemory Size: 128 MB\tMax Memory Used: 60 MB\n";
+    for name in ["one.csv", "two.csv"] {
+        std::fs::write(folder.path().join(name), line).unwrap();
+    }
+    let named = replay(folder.path(), &["--function", "my-fn"]);
+    assert!(named.out.contains("2 logs without a function's name: counted as my-fn"), "{}", named.out);
+    assert!(!named.out.contains("named by its path"), "{}", named.out);
+    let idle = tempfile::tempdir().unwrap();
+    write(idle.path(), "a.json", &[record(1, "2025-09-01T10:00:00Z", "GetObject", "b")]);
+    let said = replay(idle.path(), &["--function", "zzz"]);
+    assert!(said.out.contains("--function zzz applies to nothing"), "{}", said.out);
 }
 
 #[test]
@@ -141,10 +222,10 @@ fn ocsf_is_lines_of_json_and_nothing_else() {
     assert!(json.out.lines().all(|l| serde_json::from_str::<Value>(l).is_ok()));
 }
 
-/// Text that fits a terminal, without escapes when nobody looks at one.
+/// Text that fits a terminal, without escapes when nobody looks at one; paths are whole then.
 fn fits(ran: &Ran) {
     for (n, line) in ran.out.lines().enumerate() {
-        assert!(line.width() <= 80, "line {n} takes {} columns: {line}", line.width());
+        assert!(line.width() <= 80 || line.trim_start().starts_with('/'), "line {n} takes {} columns: {line}", line.width());
         assert!(!line.chars().any(char::is_control), "line {n}: {line:?}");
     }
     assert!(!ran.out.contains('\u{1b}') && !ran.err.contains('\u{1b}'));
@@ -217,12 +298,17 @@ fn settings_come_from_a_file() {
     // What it prints is a file that it reads.
     let again = config(&set.out);
     assert_eq!(again.code, 0, "{}", again.err);
+    // What its remedy names works beside a file that doesn't.
+    let refused = |said: Ran, code: &str| {
+        assert!(said.out.contains("noise_per_week = 2\n") && said.out.contains("(default)"), "{}", said.out);
+        refused(&Ran { out: String::new(), ..said }, code);
+    };
     let unknown = config("noise_per_weak = 1\n");
-    refused(&unknown, "OF103");
     assert!(unknown.err.contains("`noise_per_week`"), "{}", unknown.err);
-    refused(&config("noise_per_week = \"much\"\n"), "OF104");
-    refused(&config("noise_per_week ="), "OF102");
-    refused(&ran(outflow().args(["config", "--config", "/nowhere.toml"])), "OF101");
+    refused(unknown, "OF103");
+    refused(config("noise_per_week = \"much\"\n"), "OF104");
+    refused(config("noise_per_week ="), "OF102");
+    refused(ran(outflow().args(["config", "--config", "/nowhere.toml"])), "OF101");
     // replay reads it too: everything that is rare becomes an incident.
     std::fs::write(folder.path().join("outflow.toml"), "min_severity = \"low\"\n").unwrap();
     let by_file = ran(outflow().current_dir(folder.path()).args(["replay", "--format", "ocsf"]).arg(books()));
@@ -261,8 +347,10 @@ fn only_plain_files_are_opened() {
     let said = replay(folder.path(), &["--out", out.path().to_str().unwrap()]);
     assert_eq!(said.code, 0, "{}", said.err);
     assert!(!said.out.contains("secret"));
+    assert!(said.out.contains("4 links or special files passed over"), "{}", said.out);
     let coverage: Value = serde_json::from_str(&std::fs::read_to_string(out.path().join("coverage.json")).unwrap()).unwrap();
     assert_eq!((coverage["files"].as_u64(), coverage["records"].as_u64()), (Some(1), Some(1)), "{coverage}");
+    assert_eq!(coverage["not_plain"].as_u64(), Some(4), "{coverage}");
 }
 
 #[cfg(unix)]
@@ -280,7 +368,7 @@ fn a_file_that_cannot_be_opened_is_told_and_the_rest_is_read() {
     }
     let said = replay(folder.path(), &[]);
     assert_eq!(said.code, 0);
-    assert!(said.out.contains("Unread") && said.out.contains("locked.json"), "{}", said.out);
+    assert!(said.out.contains("Unread   1 file or folder that could not be opened") && said.out.contains("locked.json"), "{}", said.out);
 }
 
 #[test]

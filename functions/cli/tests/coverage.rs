@@ -206,6 +206,12 @@ fn equals(set: &str, coverage: &Value, truth: &Truth, files: usize, not_logs: us
         "from",
         "to",
         "baseline_overlaps_to",
+        "accounts",
+        "accounts_too_young",
+        "late",
+        "not_plain",
+        "read_before",
+        "unreadable",
     ];
     wanted.sort_unstable();
     assert_eq!(keys, wanted, "{set}");
@@ -213,6 +219,8 @@ fn equals(set: &str, coverage: &Value, truth: &Truth, files: usize, not_logs: us
         "files": files, "not_logs": not_logs, "records": truth.records, "rejects": truth.rejects, "duplicates": truth.duplicates,
         "functions": truth.functions.len(), "principals": truth.principals.len(), "from": truth.from, "to": truth.to,
         "observations": coverage["observations"], "rejects_by_code": coverage["rejects_by_code"], "baseline_overlaps_to": null,
+        "accounts": coverage["accounts"], "accounts_too_young": coverage["accounts_too_young"],
+        "late": 0, "not_plain": 0, "read_before": 0, "unreadable": 0,
     });
     assert_eq!(*coverage, counted, "{set}\nfunctions {:?}\nprincipals {:#?}", truth.functions, truth.principals);
     let by_code = coverage["rejects_by_code"].as_object().unwrap();

@@ -114,7 +114,32 @@ fn the_same_files_again_change_nothing() {
     for _ in 0..2 {
         let again = replay(&BOOKS.logs, &[&low[..], &["--state", state]].concat());
         assert_eq!((again.code, again.out.as_str()), (0, ""), "{}", again.err);
+        assert!(again.err.starts_with("Nothing new: all ") && again.err.contains("records were read before"), "{}", again.err);
     }
+}
+
+#[test]
+fn logs_older_than_the_state_are_said_to_be() {
+    let folder = tempfile::tempdir_in(BOOKS.logs.parent().unwrap()).unwrap();
+    let days = by_day(&BOOKS.logs, folder.path());
+    let state = folder.path().join("state");
+    let with_state = |days: &[PathBuf]| ran(outflow().arg("replay").args(days).arg("--state").arg(&state));
+    assert!(with_state(&days[5..]).code < 2);
+    let old = with_state(&days[1..3]);
+    assert_eq!(old.code, 0, "{}", old.out);
+    assert!(old.out.starts_with("Nothing to judge: all ") && old.out.contains("before what this state has judged"), "{}", old.out);
+}
+
+#[test]
+fn a_run_that_reads_nothing_leaves_no_state() {
+    let folder = tempfile::tempdir().unwrap();
+    let logs = folder.path().join("logs");
+    std::fs::create_dir(&logs).unwrap();
+    let state = folder.path().join("state");
+    let empty = replay(&logs, &["--state", state.to_str().unwrap()]);
+    assert!(empty.code == 2 && !state.exists(), "{}", empty.err);
+    let nowhere = replay(&BOOKS.logs, &["--state", folder.path().join("no/such/state").to_str().unwrap()]);
+    assert!(nowhere.err.contains("make its folder first") && !nowhere.err.contains(".outflow-"), "{}", nowhere.err);
 }
 
 #[test]

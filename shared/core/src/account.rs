@@ -48,6 +48,8 @@ pub struct Account {
     /// as logs are there, whatever the trail tells.
     logs_last: Option<WindowId>,
     log_gaps: Vec<(WindowId, WindowId)>,
+    /// A record of CloudTrail was seen: without one, nobody knows what was changed.
+    trail: bool,
     /// Since when data events of each service are there: they are switched on by themselves, often weeks after the trail, and
     /// what they show first is not new but newly seen.
     data_since: BTreeMap<String, Since>,
@@ -109,6 +111,8 @@ struct Stored {
     unanswered: [Unanswered; 2],
     #[n(14)]
     cut: u64,
+    #[n(15)]
+    trail: bool,
 }
 
 impl Account {
@@ -125,6 +129,7 @@ impl Account {
             skipped: 0,
             logs_last: None,
             log_gaps: Vec::new(),
+            trail: false,
             data_since: BTreeMap::new(),
             cut: 0,
         }
@@ -269,6 +274,7 @@ impl Account {
             data_since: self.data_since.iter().map(|(service, since)| (service.clone(), (since.window.0, since.day))).collect(),
             unanswered: [self.functions.unanswered.clone(), self.principals.unanswered.clone()],
             cut: self.cut,
+            trail: self.trail,
         };
         // Encoding into memory can't fail.
         minicbor::to_vec(stored).unwrap_or_default()
@@ -295,6 +301,7 @@ impl Account {
             log_gaps: s.log_gaps.into_iter().map(|[from, to]| (WindowId(from), WindowId(to))).collect(),
             data_since: s.data_since.into_iter().map(|(k, (w, day))| (k, Since { window: WindowId(w), day })).collect(),
             cut: s.cut,
+            trail: s.trail,
         })
     }
 }

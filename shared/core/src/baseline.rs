@@ -11,6 +11,7 @@ use minicbor::{Decode, Encode};
 
 use crate::detect::rate::{CallsRow, Context, DayMaxima, FLOWS_MAX, Family, FlowRow, HALF_HOUR_FADE, Judged, Peers, Rates};
 use crate::detect::silence::{Pause, Silence};
+use crate::detect::{Finding, Level};
 use crate::facts::Facts;
 use crate::limits::CHANGES_MAX;
 use crate::stored::{StoredError, from_cbor};
@@ -89,6 +90,8 @@ pub struct Baseline {
     counted: WindowId,
     /// The latest beginning of data events among its flows, or its first window: refusals were not all seen before.
     widened: WindowId,
+    /// It has not been seen since this window, when its silence was told last; and whether it was told loudly.
+    quiet_told: Option<(WindowId, bool)>,
 }
 
 /// The most calls in half an hour.
@@ -180,6 +183,8 @@ struct Stored {
     /// Windows: its calls are counted so since, its flows were widened last.
     #[n(13)]
     since: Option<[u32; 2]>,
+    #[n(14)]
+    quiet_told: Option<(u32, bool)>,
 }
 
 /// What a baseline is judged with beside its own facts.
@@ -237,7 +242,26 @@ impl Baseline {
             reported: first,
             counted: first,
             widened: first,
+            quiet_told: None,
         }
+    }
+
+    /// Whether its silence was told, and it has not been seen since.
+    pub fn is_quiet_told(&self) -> bool {
+        self.quiet_told.is_some()
+    }
+
+    /// Whether to tell that it is quiet. A silence is told as one: once its incident is closed, after so many windows in which
+    /// nothing was said, it is not told again until the entity was seen, but where it was not told loudly before.
+    pub fn tell_quiet(&mut self, finding: &Finding, closed_after: u32) -> bool {
+        let is_loud = finding.level == Level::Alert;
+        let (last, was_loud) = self.quiet_told.unwrap_or((finding.judged, false));
+        let is_closed = self.next.0.saturating_sub(last.0) > closed_after + 1;
+        if self.quiet_told.is_some() && is_closed && (was_loud || !is_loud) {
+            return false;
+        }
+        self.quiet_told = Some((last.max(finding.judged), was_loud || is_loud));
+        true
     }
 
     /// The first window that it has not learnt.
@@ -370,6 +394,7 @@ impl Baseline {
             let pause = if gap { 0 } else { window.0 - self.seen.0 };
             self.silence.called(window.day(), pause.saturating_sub(1), calls);
             self.seen = window;
+            self.quiet_told = None;
         }
         self.next = WindowId(window.0 + 1);
         said
@@ -512,6 +537,7 @@ impl Baseline {
             busiest: self.busiest.clone(),
             reported: self.reported.0,
             since: Some([self.counted.0, self.widened.0]),
+            quiet_told: self.quiet_told.map(|(window, loud)| (window.0, loud)),
         };
         // Encoding into memory can't fail.
         minicbor::to_vec(stored).unwrap_or_default()
@@ -543,6 +569,7 @@ impl Baseline {
             reported: WindowId(s.reported),
             counted: WindowId(counted),
             widened: WindowId(widened),
+            quiet_told: s.quiet_told.map(|(window, loud)| (WindowId(window), loud)),
         })
     }
 }
@@ -621,6 +648,45 @@ mod tests {
             blake3::hash(&rates).to_hex()
         ));
         assert_eq!(Baseline::decode(&baseline.encode()), Ok(baseline));
+    }
+
+    fn silence() -> Finding {
+        Finding {
+            entity: crate::entity::Entity::function("eu-west-1", "1", "f"),
+            subject: "rate silence".to_owned(),
+            window: FIRST,
+            judged: FIRST,
+            level: Level::Alert,
+            years: 1.0,
+            learnt_days: 2.0,
+            span: None,
+            count: 0,
+            detail: crate::detect::Detail::Quiet { functions: 1 },
+            before: Vec::new(),
+            changes_unknown: false,
+            hours: Vec::new(),
+            hours_to: FIRST,
+        }
+    }
+
+    #[test]
+    fn a_silence_is_told_as_one() {
+        let mut baseline = Baseline::new(FIRST);
+        learn(&mut baseline, 0..600, 3, 0);
+        let told = |baseline: &mut Baseline, n: u32, level| {
+            let peers = Peers::default();
+            baseline.advance(WindowId(FIRST.0 + n), &Surroundings { peers: &peers, account_low: false, gaps: &[] });
+            let finding = Finding { level, judged: WindowId(FIRST.0 + n - 1), ..silence() };
+            baseline.tell_quiet(&finding, 72)
+        };
+        assert!(told(&mut baseline, 640, Level::Rare) && baseline.is_quiet_told());
+        assert!(told(&mut baseline, 650, Level::Rare), "its incident is open");
+        assert!(!told(&mut baseline, 800, Level::Rare), "it was told, and its incident is closed");
+        assert!(told(&mut baseline, 810, Level::Alert), "only as rare");
+        assert!(told(&mut baseline, 820, Level::Alert) && !told(&mut baseline, 1_000, Level::Alert));
+        assert_eq!(Baseline::decode(&baseline.encode()).as_ref(), Some(&baseline));
+        learn(&mut baseline, 1_000..1_001, 3, 0);
+        assert!(!baseline.is_quiet_told() && told(&mut baseline, 1_100, Level::Alert), "another silence");
     }
 
     #[test]

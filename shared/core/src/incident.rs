@@ -14,6 +14,10 @@ use crate::facts::Span;
 use crate::limits::{FINDINGS_PER_INCIDENT_MAX, INCIDENTS_OPEN_MAX};
 use crate::time::{MINUTES_PER_WINDOW, Timestamp, WindowId};
 
+/// A window with less than this share of the calls that the windows so far had on top, on the average, is the echo of a storm in
+/// its long sums, and not the storm.
+const ECHO_SHARE: f64 = 0.1;
+
 /// Years between chance events of its kind, from which an incident is of high severity.
 const HIGH_YEARS: f64 = 1.0;
 
@@ -143,7 +147,7 @@ impl Incident {
 
     /// When it was last seen.
     pub fn until(&self) -> Timestamp {
-        let last = |f: &Finding| f.span.as_ref().map_or(f.judged.end(), |s| s.last.at);
+        let last = |f: &Finding| f.span.as_ref().map(|s| s.last.at).or(back(f)).unwrap_or(f.judged.end());
         self.findings.iter().map(last).max().unwrap_or(self.updated.end())
     }
 
@@ -185,8 +189,17 @@ fn weight(finding: &Finding) -> u8 {
     }
 }
 
-/// The same subject again: the louder statement stays, the events add up.
-fn merge(known: &mut Finding, again: Finding) {
+/// The same subject again: the louder statement stays, the events add up, and the hours go on with them.
+fn merge(known: &mut Finding, mut again: Finding) {
+    if is_echo(known, &again) {
+        again.span = None;
+    }
+    // The hours go as far as something happened; of silence, which has no events, they are the loudest's.
+    let drawn = if again.span.is_some() && again.hours_to >= known.hours_to {
+        Some((again.hours.clone(), again.hours_to))
+    } else {
+        known.span.as_ref().map(|_| (std::mem::take(&mut known.hours), known.hours_to))
+    };
     let span = match (known.span.take(), again.span.clone()) {
         (Some(mut a), Some(b)) => {
             a.join(&b);
@@ -214,6 +227,9 @@ fn merge(known: &mut Finding, again: Finding) {
             known.before = before;
         }
     }
+    if let Some(drawn) = drawn {
+        (known.hours, known.hours_to) = drawn;
+    }
     (known.span, known.count) = (span, count);
     if let (Detail::Rate(rate), Some(extra)) = (&mut known.detail, extra) {
         rate.extra = Some(extra);
@@ -221,6 +237,18 @@ fn merge(known: &mut Finding, again: Finding) {
     if let (Detail::NewFlow(flow), Some(times)) = (&mut known.detail, told) {
         flow.again = Some(times);
     }
+}
+
+/// Whether a volume that is said again is only what long sums remember of it.
+fn is_echo(known: &Finding, again: &Finding) -> bool {
+    let (Some(span), Some(extra), Some(_)) = (&known.span, extra(known), extra(again)) else { return false };
+    let windows = span.last.at.window().0.saturating_sub(span.first.at.window().0) + 1;
+    (again.count as f64) < ECHO_SHARE * extra / f64::from(windows)
+}
+
+/// When calls came back after a silence.
+fn back(finding: &Finding) -> Option<Timestamp> {
+    if let Detail::Rate(rate) = &finding.detail { rate.back } else { None }
 }
 
 fn extra(finding: &Finding) -> Option<f64> {
@@ -292,6 +320,18 @@ pub fn join(open: &mut Vec<Incident>, account: &str, config: &Config, said: Judg
             }
         }
     }
+    for (entity, at) in said.back {
+        for (i, incident) in open.iter_mut().enumerate() {
+            for finding in incident.findings.iter_mut().filter(|f| f.entity == entity && f.span.is_none()) {
+                if let Detail::Rate(rate) = &mut finding.detail
+                    && matches!(rate.family.as_str(), "silence" | "volume down")
+                {
+                    rate.back = Some(at);
+                    changed.push(i);
+                }
+            }
+        }
+    }
     changed.sort_unstable();
     changed.dedup();
     changed
@@ -302,4 +342,58 @@ pub fn resolve(open: &mut Vec<Incident>, config: &Config, now: WindowId) -> Vec<
     let quiet = config.resolve_minutes / MINUTES_PER_WINDOW;
     let over: Vec<Incident> = open.extract_if(.., |i| now.0.saturating_sub(i.updated.0) > quiet).collect();
     over.into_iter().map(|i| Incident { resolved: true, sequence: i.sequence.saturating_add(1), ..i }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::EventId;
+    use crate::detect::RateDetail;
+    use crate::entity::EntityKind;
+    use crate::facts::Moment;
+
+    /// A volume that is up in a window after the first, by so many calls of its own.
+    fn up(window: u32, own: u64, years: f64) -> Finding {
+        let at = WindowId(5_000_000 + window);
+        let moment = |at| Moment { at, event: EventId::None };
+        let detail = RateDetail {
+            family: "volume up".to_owned(),
+            target: None,
+            minutes: 5,
+            observed: own as f64,
+            expected: 0.0,
+            extra: Some(own as f64),
+            back: None,
+            score: 9.0,
+        };
+        Finding {
+            entity: Entity { kind: EntityKind::Function, id: "f".to_owned() },
+            subject: "rate volume up".to_owned(),
+            window: at,
+            judged: at,
+            level: Level::Alert,
+            years,
+            learnt_days: 9.0,
+            span: Some(Span { first: moment(at.start()), last: moment(at.end().plus_ms(-1)) }),
+            count: own,
+            detail: Detail::Rate(detail),
+            before: Vec::new(),
+            changes_unknown: false,
+            hours: vec![window as f32],
+            hours_to: at,
+        }
+    }
+
+    #[test]
+    fn a_storm_is_as_long_as_it_is_a_storm() {
+        let mut known = up(0, 500, 1.0);
+        for again in [up(1, 600, 3.0), up(2, 550, 2.0), up(3, 90, 2.0), up(6, 18, 2.0)] {
+            merge(&mut known, again);
+        }
+        assert_eq!(known.judged, WindowId(5_000_001), "the loudest");
+        assert_eq!((known.hours.clone(), known.hours_to), (vec![3.0], WindowId(5_000_003)), "the hours go on to its end");
+        let span = known.span.clone().unwrap();
+        assert_eq!((span.first.at.window(), span.last.at.window()), (WindowId(5_000_000), WindowId(5_000_003)), "an echo is not it");
+        assert_eq!((known.count, extra(&known)), (1_758, Some(1_758.0)));
+    }
 }

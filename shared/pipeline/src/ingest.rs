@@ -14,7 +14,7 @@ use outflow_core::batch::{Batch, Packer, delivery_id};
 use outflow_core::config::LATE_MINUTES_LEAST;
 use outflow_core::decode::{self, Decoded, Line, LogRecord, Reject, Scratch, Sink, TrailRecord};
 use outflow_core::limits::BATCHES_KEPT_DAYS;
-use outflow_core::observe::{Assumed, observe_log, observe_trail};
+use outflow_core::observe::{Actor, Assumed, observe_log, observe_trail};
 use outflow_core::time::{DAY_MS, Timestamp};
 
 use crate::keys;
@@ -45,6 +45,8 @@ pub struct Tally {
     pub own: u64,
     /// Targets and permissions beyond what is taken of one record: counted, and left out.
     pub cut: u64,
+    /// Observations of log events that name no function: they count as those of the one that is assumed.
+    pub unnamed: u64,
     /// The earliest record.
     pub from: Option<Timestamp>,
     /// The latest record.
@@ -184,7 +186,11 @@ impl Sink for Taker<'_> {
         self.tally.reports += u64::from(matches!(record.line, Line::Report(_)));
         self.tally.time(record.time);
         let assumed = Assumed { function: self.function, region: self.region };
-        observe_log(record, &assumed, &mut |o| self.packer.add(&o));
+        observe_log(record, &assumed, &mut |o| {
+            let is_assumed = matches!(&o.subject.actor, Actor::Named { name, assumed: true, .. } if **name == *self.function);
+            self.tally.unnamed += u64::from(is_assumed);
+            self.packer.add(&o);
+        });
     }
 
     fn control(&mut self) {

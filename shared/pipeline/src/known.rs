@@ -20,7 +20,7 @@ use outflow_core::window::Window;
 
 /// Accounts that are judged: the largest organisations have some 10,000.
 const ACCOUNTS_MAX: usize = 10_000;
-/// First sights that are kept while the logs may turn out to be shorter than a day; beyond, the commonest go.
+/// First sights that are kept of accounts too young for new flows; beyond, the commonest go.
 const SIGHTS_KEPT: usize = 4096;
 
 /// One account with everything that its windows are judged with.
@@ -121,7 +121,7 @@ pub struct Known {
     pub directory: Directory,
     /// Incidents opened or changed, in their last state; whoever tells them takes them out.
     pub changed: BTreeMap<String, Incident>,
-    /// First sights of the first day, with their account.
+    /// First sights of accounts too young for new flows, with their account.
     pub sights: Vec<(String, Finding)>,
     /// Calls of AWS services for themselves.
     pub background: u64,

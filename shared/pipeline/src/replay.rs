@@ -13,11 +13,12 @@ use std::path::{Path, PathBuf};
 use outflow_core::batch::{Entry, HashKey, Packer};
 use outflow_core::config::Config;
 use outflow_core::decode::Reject;
+use outflow_core::detect::Detail;
 use outflow_core::directory::Directory;
 use outflow_core::entity::EntityKind;
-use outflow_core::incident::Incident;
+use outflow_core::incident::{Incident, Severity};
 use outflow_core::observe::{Actor, Class, What};
-use outflow_core::time::{DAY_MS, Timestamp, WINDOWS_PER_DAY, WindowId};
+use outflow_core::time::{Timestamp, WINDOWS_PER_DAY, WindowId};
 
 use crate::head::{self, FORMAT, HeadError};
 use crate::ingest::{Intake, Tally, commit};
@@ -28,12 +29,14 @@ use crate::store::{COMMIT_WRITES_MAX, Store, StoreError, Write, list};
 use judge::{Evaluator, directory};
 
 /// Rejects and foreign files that are listed; more are counted.
-const LISTED_MAX: usize = 1_000;
+const LISTED_MAX: usize = 100_000;
 /// Different actors that are counted: a trail with more names has more than anybody counts.
 const ACTORS_MAX: usize = 200_000;
 /// Windows behind all others from which, and one in how many at most, a record's time is not believed: 35 days, a hundred.
 const MISTIMED_WINDOWS: u32 = 35 * WINDOWS_PER_DAY;
 const MISTIMED_SHARE: usize = 100;
+/// Windows before the last one judged from which records count as late: deliveries overlap by an hour at most.
+const LATE_LEAST: u32 = 12;
 /// Windows judged between two checkpoints of a state file: a day of a busy account.
 const CHECKPOINT_WINDOWS: usize = WINDOWS_PER_DAY as usize;
 
@@ -84,6 +87,18 @@ pub struct Coverage {
     pub observations: u64,
     /// Records that were there before; they are among `records`.
     pub duplicates: u64,
+    /// Of those, the ones that an earlier run with this state has read.
+    pub read_before: u64,
+    /// Records that no earlier run has read, each once.
+    pub fresh: u64,
+    /// Of those, the ones that lie before what the state has judged: first sights of them are told, rates are not.
+    pub late: u64,
+    /// Files and folders that could not be opened.
+    pub unreadable: u64,
+    /// Links and other things that are no plain files: not followed, not opened.
+    pub passed: u64,
+    /// Files with log events that name no function.
+    pub unnamed: u64,
     /// Records that could not be read.
     pub rejects: u64,
     /// The same by code.
@@ -112,7 +127,7 @@ pub struct Coverage {
 pub struct Report {
     /// Opened or changed by this replay, in order of time and id.
     pub incidents: Vec<Incident>,
-    /// Of accounts with less than a day of logs and nothing before: what is rare, the rarest first. None is an incident.
+    /// Of accounts that are too young for new flows: what is rare, the rarest first. None is an incident.
     pub ranked: Vec<Incident>,
     /// What was read.
     pub coverage: Coverage,
@@ -126,7 +141,11 @@ pub struct Report {
     pub accounts: Vec<AccountSpan>,
     /// First record of the logs to judge, the baseline's left out.
     pub judged_from: Option<Timestamp>,
-    /// No account has a day of logs, so none has a baseline: what is rare is ranked, and nothing is an incident.
+    /// The function that logs without one count as, where it was named.
+    pub function: Option<String>,
+    /// What the state had judged before, its last window's end.
+    pub judged_before: Option<Timestamp>,
+    /// Every account is too young for new flows: what is rare is ranked, and nothing is an incident.
     pub short: bool,
 }
 
@@ -143,6 +162,8 @@ pub struct AccountSpan {
     pub gaps: Vec<(Timestamp, Timestamp)>,
     /// Services whose data events begin after the first day, and when.
     pub late_data: Vec<(String, Timestamp)>,
+    /// Too young for new flows.
+    pub young: bool,
 }
 
 /// Why a replay could not be done.
@@ -151,10 +172,13 @@ pub enum ReplayError {
     /// The state file was written by a newer version, or is none.
     #[error("the state has format {0}, this version knows format {FORMAT}")]
     Format(u8),
-    /// The baseline's logs begin after the logs to judge.
-    #[error("the baseline begins at {baseline}, after the logs that end at {logs}")]
+    /// The baseline holds no record.
+    #[error("no record of an AWS log was found in it")]
+    BaselineEmpty,
+    /// The baseline's logs end after the logs to judge.
+    #[error("the baseline goes on to {baseline}, beyond the logs, which end at {logs}")]
     BaselineLater {
-        /// First record of the baseline.
+        /// Last record of the baseline.
         baseline: String,
         /// Last record of the logs.
         logs: String,
@@ -175,32 +199,48 @@ impl From<HeadError> for ReplayError {
 
 /// Replays logs over a store.
 pub async fn replay(replay: &Replay, store: &Embedded, progress: &mut dyn Progress) -> Result<Report, ReplayError> {
-    let (key, fresh) = head::open(store, replay.hash_key).await?;
+    let (key, _) = head::open(store, replay.hash_key).await?;
     let mut reading = Reading::new(key, directory(store).await?);
-    let (baseline, failed_baseline) = source::files(&replay.baseline);
-    let (logs, failed) = source::files(&replay.logs);
-    reading.unreadable(failed_baseline.into_iter().chain(failed));
+    let baseline = reading.found(source::files(&replay.baseline));
+    let logs = reading.found(source::files(&replay.logs));
     let total = baseline.len() + logs.len();
+    let mut evaluator = Evaluator::load(store, &replay.config).await?;
+    let before = evaluator.last();
     reading.read(replay, store, &baseline, (0, total), progress).await?;
     let learnt = std::mem::take(&mut reading.intake.tally);
+    if !replay.baseline.is_empty() && learnt.records == 0 {
+        return Err(ReplayError::BaselineEmpty);
+    }
+    let learnt_to = believed(store, before).await?.filter(|_| !replay.baseline.is_empty());
     reading.read(replay, store, &logs, (baseline.len(), total), progress).await?;
     let tally = reading.intake.tally.clone();
-    if let (Some(begin), Some(end)) = (learnt.from, tally.to)
-        && begin > end
+    if let (Some(learnt_to), Some(to), Some(end)) = (learnt_to, learnt.to, tally.to)
+        && learnt_to > end.window()
     {
-        return Err(ReplayError::BaselineLater { baseline: begin.to_rfc3339(), logs: end.to_rfc3339() });
+        return Err(ReplayError::BaselineLater { baseline: to.min(learnt_to.end()).to_rfc3339(), logs: end.to_rfc3339() });
     }
     reading.report.judged_from = tally.from;
+    reading.report.function.clone_from(&replay.function);
+    reading.report.judged_before = before.map(WindowId::end);
     reading.report.coverage.baseline_overlaps_to = learnt.to.filter(|to| tally.from.is_some_and(|from| *to > from));
     // Nothing is packed any more; its room is for the baselines.
     reading.intake.packer = Packer::new(key);
     let first_told = tally.from.map_or(WindowId(0), Timestamp::window);
-    let mut evaluator = Evaluator::load(store, &replay.config).await?;
     evaluator.known.directory = std::mem::take(&mut reading.directory);
     judge(replay, store, &mut evaluator, first_told, progress).await?;
     reading.intake.tally = join(learnt, tally);
-    let alone = fresh && replay.baseline.is_empty();
-    Ok(report(reading, evaluator, alone))
+    Ok(report(reading, evaluator))
+}
+
+/// The last window that waits and whose time is believed.
+async fn believed(store: &Embedded, before: Option<WindowId>) -> Result<Option<WindowId>, StoreError> {
+    let mut waiting = waiting(store).await?;
+    waiting.truncate(waiting.len() - mistimed(&waiting, before));
+    Ok(waiting.pop())
+}
+
+async fn waiting(store: &Embedded) -> Result<Vec<WindowId>, StoreError> {
+    Ok(list(store, keys::PENDING).await?.iter().filter_map(|(key, _)| keys::pending_window(key)).collect())
 }
 
 /// Notes that what a replay reported was told. Until then the next one reports it again: after a crash an incident is told
@@ -221,8 +261,8 @@ async fn judge(
     first_told: WindowId,
     progress: &mut dyn Progress,
 ) -> Result<(), ReplayError> {
-    let mut waiting: Vec<WindowId> = list(store, keys::PENDING).await?.iter().filter_map(|(key, _)| keys::pending_window(key)).collect();
-    let before = evaluator.known.accounts().map(|(_, account)| account.last()).max();
+    let mut waiting = waiting(store).await?;
+    let before = evaluator.last();
     evaluator.mistimed = mistimed(&waiting, before);
     waiting.truncate(waiting.len() - evaluator.mistimed);
     if before.is_none() {
@@ -237,7 +277,12 @@ async fn judge(
         if begin == Some(window) {
             evaluator.known.begin(window);
         }
+        let judged = evaluator.fresh;
         evaluator.window(window, window < first_told, replay.keep).await?;
+        // What was delivered a few minutes late is no news.
+        if before.is_some_and(|before| window.0 + LATE_LEAST < before.0) {
+            evaluator.late += evaluator.fresh - judged;
+        }
         if (i + 1) % CHECKPOINT_WINDOWS == 0 {
             save(replay, store, evaluator).await?;
         }
@@ -299,8 +344,20 @@ impl Reading {
         Reading { intake: Intake::new(Packer::new(key)), directory, actors: BTreeSet::new(), report: Report::default() }
     }
 
-    fn unreadable(&mut self, failed: impl Iterator<Item = (PathBuf, std::io::Error)>) {
-        self.report.unreadable.extend(failed.map(|(path, error)| (path, error.to_string())));
+    /// Notes what can't be read, and gives the files.
+    fn found(&mut self, found: source::Found) -> Vec<PathBuf> {
+        self.report.coverage.passed += found.passed;
+        for (path, error) in found.failed {
+            self.unreadable(path, &error);
+        }
+        found.files
+    }
+
+    fn unreadable(&mut self, path: PathBuf, error: &std::io::Error) {
+        self.report.coverage.unreadable += 1;
+        if self.report.unreadable.len() < LISTED_MAX {
+            self.report.unreadable.push((path, error.to_string()));
+        }
     }
 
     async fn read(
@@ -316,7 +373,7 @@ impl Reading {
             progress.read(before + i, total);
             self.report.coverage.files += 1;
             match source::read(path, &mut buffer) {
-                Err(error) => self.report.unreadable.push((path.clone(), error.to_string())),
+                Err(error) => self.unreadable(path.clone(), &error),
                 Ok(()) => self.file(replay, path, &buffer),
             }
             if self.intake.packer.is_full() {
@@ -336,7 +393,9 @@ impl Reading {
                 rejects.push(Rejected { path: path.to_owned(), reject });
             }
         };
+        let unnamed = self.intake.tally.unnamed;
         let decoded = self.intake.take(bytes, &function, &mut reject);
+        coverage.unnamed += u64::from(self.intake.tally.unnamed > unnamed);
         if decoded.format.is_none() && decoded.rejects == 0 {
             coverage.not_logs += 1;
             if not_logs.len() < LISTED_MAX {
@@ -384,13 +443,13 @@ fn join(a: Tally, b: Tally) -> Tally {
         untimed: a.untimed + b.untimed,
         own: a.own + b.own,
         cut: a.cut + b.cut,
+        unnamed: a.unnamed + b.unnamed,
         from: a.from.into_iter().chain(b.from).min(),
         to: a.to.into_iter().chain(b.to).max(),
     }
 }
 
-/// `alone`: nothing was learnt before these logs, so accounts with less than a day of them have no baseline.
-fn report(reading: Reading, evaluator: Evaluator<'_, Embedded>, alone: bool) -> Report {
+fn report(reading: Reading, evaluator: Evaluator<'_, Embedded>) -> Report {
     let Reading { intake, actors, mut report, .. } = reading;
     let mut entities = BTreeSet::new();
     for actor in &actors {
@@ -406,6 +465,8 @@ fn report(reading: Reading, evaluator: Evaluator<'_, Embedded>, alone: bool) -> 
     coverage.functions = count(EntityKind::Function);
     coverage.principals = count(EntityKind::Principal);
     coverage.duplicates += evaluator.duplicates;
+    coverage.read_before = evaluator.read_before;
+    (coverage.fresh, coverage.late) = (evaluator.fresh, evaluator.late);
     coverage.observations = evaluator.observations;
     coverage.background = evaluator.known.background;
     coverage.beyond = evaluator.known.beyond;
@@ -420,15 +481,21 @@ fn report(reading: Reading, evaluator: Evaluator<'_, Embedded>, alone: bool) -> 
         last: account.last().end(),
         gaps: account.gaps().iter().map(|(from, to)| (from.start(), to.start())).collect(),
         late_data: account.late_data().map(|(service, from)| (service.to_owned(), from.start())).collect(),
+        young: account.is_young(),
     });
     report.accounts = spans.collect();
-    let is_short = |span: &&AccountSpan| alone && span.last.ms() - span.first.ms() < DAY_MS;
-    let short: BTreeSet<&str> = report.accounts.iter().filter(is_short).map(|span| span.account.as_str()).collect();
-    report.short = short.len() == report.accounts.len();
-    let (ranked, others) = (evaluator.known.sights, evaluator.known.changed.into_values());
-    report.incidents = others.filter(|i| !short.contains(i.account.as_str())).collect();
+    let young: BTreeSet<&str> = report.accounts.iter().filter(|span| span.young).map(|span| span.account.as_str()).collect();
+    report.short = young.len() == report.accounts.len();
+    let (sights, changed) = (evaluator.known.sights, evaluator.known.changed.into_values());
+    let (early, incidents): (Vec<Incident>, Vec<Incident>) =
+        changed.partition(|i| young.contains(i.account.as_str()) && i.severity() == Severity::Low);
+    report.incidents = incidents;
     report.incidents.sort_by(|a, b| (a.since(), &a.uid).cmp(&(b.since(), &b.uid)));
-    report.ranked = short::rank(ranked.into_iter().filter(|(account, _)| short.contains(account.as_str())));
+    // Flows are among the sights already.
+    let of_incident = |i: Incident| i.findings.into_iter().map(move |f| (i.account.clone(), f));
+    let rates = early.into_iter().flat_map(of_incident).filter(|(_, f)| !matches!(f.detail, Detail::NewFlow(_)));
+    let sights = sights.into_iter().filter(|(account, _)| young.contains(account.as_str()));
+    report.ranked = short::rank(sights.chain(rates));
     report.rejects.sort_by(|a, b| (&a.path, a.reject.offset).cmp(&(&b.path, b.reject.offset)));
     report
 }

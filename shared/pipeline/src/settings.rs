@@ -42,15 +42,15 @@ pub enum SettingsError {
     #[error("it is no TOML: {0}")]
     NotToml(#[source] Box<toml::de::Error>),
     /// There is no such key.
-    #[error("there is no setting `{key}`; the nearest is `{nearest}`")]
+    #[error("there is no setting `{key}`{hint}")]
     Unknown {
         /// The key.
         key: String,
-        /// One that there is.
-        nearest: &'static str,
+        /// `; the nearest is …`, where one is near; what else may help, or nothing.
+        hint: String,
     },
     /// The value is out of bounds or of another kind.
-    #[error("{key} = {value} is not {wanted}")]
+    #[error("{key} = {value} is not {wanted}{hint}")]
     Unfit {
         /// The key.
         key: String,
@@ -58,6 +58,8 @@ pub enum SettingsError {
         value: String,
         /// What it may be.
         wanted: &'static str,
+        /// What else may help, or nothing.
+        hint: &'static str,
     },
 }
 
@@ -78,7 +80,7 @@ impl Settings {
         let number = value.as_float().or(value.as_integer().map(|i| i as f64));
         let fitting = match key {
             "noise_per_week" => {
-                number.filter(|n| (0.01..=1_000.0).contains(n)).map(|n| self.core.noise_per_week = n).ok_or("from 0.01 to 1000")
+                number.filter(|n| (0.01..=1_000.0).contains(n)).map(|n| self.core.noise_per_week = n).ok_or("a number from 0.01 to 1000")
             }
             "resolve_minutes" => whole(60, 10_080).map(|n| self.core.resolve_minutes = n).ok_or("a whole number from 60 to 10080"),
             "min_severity" => value.as_str().and_then(Severity::from_word).map(|s| self.least = s).ok_or("\"low\", \"medium\" or \"high\""),
@@ -86,9 +88,12 @@ impl Settings {
             "trail_late_minutes" => {
                 whole(LATE_MINUTES_LEAST.into(), 720).map(|n| self.core.trail_late_minutes = n).ok_or("a whole number from 15 to 720")
             }
-            unknown => return Err(unknown_key(unknown)),
+            unknown => return Err(unknown_key(unknown, value)),
         };
-        fitting.map_err(|wanted| SettingsError::Unfit { key: shown(key), value: shown(&value.to_string()), wanted })
+        // In quotes it is a text, whatever it looks like.
+        let quoted = value.as_str().is_some_and(|text| text.trim().parse::<f64>().is_ok());
+        let hint = if quoted { ": write it without quotes" } else { "" };
+        fitting.map_err(|wanted| SettingsError::Unfit { key: shown(key), value: shown(&value.to_string()), wanted, hint })
     }
 
     /// The value of one of [`KEYS`], as it would be written.
@@ -107,9 +112,15 @@ fn shown(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(SHOWN_CHARS_MAX).collect()
 }
 
-fn unknown_key(key: &str) -> SettingsError {
-    let nearest = KEYS.iter().map(|(k, _)| *k).min_by_key(|k| strsim::damerau_levenshtein(k, key)).unwrap_or_default();
-    SettingsError::Unknown { key: shown(key), nearest }
+fn unknown_key(key: &str, value: &Value) -> SettingsError {
+    let distance = |k: &str| if k.starts_with(key) { 0 } else { strsim::damerau_levenshtein(k, key) };
+    let nearest = KEYS.iter().map(|(k, _)| *k).min_by_key(|k| distance(k));
+    let hint = match nearest.filter(|k| distance(k) <= k.len() / 3) {
+        _ if value.is_table() => ": settings stand in no [section]".to_owned(),
+        Some(nearest) => format!("; the nearest is `{nearest}`"),
+        None => String::new(),
+    };
+    SettingsError::Unknown { key: shown(key), hint }
 }
 
 #[cfg(test)]
@@ -131,7 +142,11 @@ mod tests {
     fn others_are_refused() {
         for (text, says) in [
             ("noise = 1", "there is no setting `noise`; the nearest is `noise_per_week`"),
-            ("noise_per_week = 0", "noise_per_week = 0 is not from 0.01 to 1000"),
+            ("noize_per_week = 1", "there is no setting `noize_per_week`; the nearest is `noise_per_week`"),
+            ("colour = 1", "there is no setting `colour`"),
+            ("[outflow]\nnoise_per_week = 1", "there is no setting `outflow`: settings stand in no [section]"),
+            ("noise_per_week = 0", "noise_per_week = 0 is not a number from 0.01 to 1000"),
+            ("noise_per_week = \"3\"", "noise_per_week = \"3\" is not a number from 0.01 to 1000: write it without quotes"),
             ("trail_late_minutes = 1.5", "trail_late_minutes = 1.5 is not a whole number from 15 to 720"),
             ("min_severity = \"\\u001b[31m\"", "min_severity = \"\\u001B[31m\" is not \"low\", \"medium\" or \"high\""),
         ] {

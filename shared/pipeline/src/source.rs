@@ -10,14 +10,25 @@ use std::path::{Path, PathBuf};
 
 use outflow_core::limits::INFLATED_BYTES_MAX;
 
-/// Plain files under some paths, sorted, each once; and what could not be walked.
-pub fn files(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<(PathBuf, io::Error)>) {
-    let (mut found, mut failed) = (Vec::new(), Vec::new());
+/// What there is under some paths.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// Plain files, sorted, each once.
+    pub files: Vec<PathBuf>,
+    /// What could not be walked.
+    pub failed: Vec<(PathBuf, io::Error)>,
+    /// Links, pipes and whatever else is neither a folder nor a plain file.
+    pub passed: u64,
+}
+
+/// Walks some paths.
+pub fn files(paths: &[PathBuf]) -> Found {
+    let (mut found, mut failed, mut passed) = (Vec::new(), Vec::new(), 0);
     for path in paths {
         for entry in walkdir::WalkDir::new(path).sort_by_file_name() {
             match entry {
                 Ok(entry) if entry.file_type().is_file() => found.push(entry.into_path()),
-                Ok(_) => {}
+                Ok(entry) => passed += u64::from(!entry.file_type().is_dir()),
                 Err(error) => {
                     let at = error.path().unwrap_or(path).to_owned();
                     let error = error.into_io_error().unwrap_or_else(|| io::Error::other("the folder contains itself"));
@@ -28,7 +39,7 @@ pub fn files(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<(PathBuf, io::Error)>) {
     }
     found.sort();
     found.dedup();
-    (found, failed)
+    Found { files: found, failed, passed }
 }
 
 /// Reads a plain file into `buffer`, at most what the decoders take and a byte, by which they see that it is too large.
@@ -95,8 +106,9 @@ mod tests {
         std::os::unix::fs::symlink(outside.path(), folder.path().join("folder")).unwrap();
         std::os::unix::fs::symlink(outside.path().join("secret"), folder.path().join("file")).unwrap();
         std::os::unix::fs::symlink(folder.path(), folder.path().join("loop")).unwrap();
-        let (found, failed) = files(&[folder.path().to_owned(), folder.path().to_owned()]);
-        assert_eq!(found, [folder.path().join("plain")]);
-        assert!(failed.is_empty());
+        let found = files(&[folder.path().to_owned()]);
+        assert_eq!((&found.files[..], found.passed), (&[folder.path().join("plain")][..], 3));
+        assert!(found.failed.is_empty());
+        assert_eq!(files(&[folder.path().to_owned(), folder.path().to_owned()]).files, found.files);
     }
 }

@@ -107,7 +107,7 @@ pub(crate) fn child(work: Work, folder: &Path) -> Result<(), Box<dyn Error>> {
 
 fn floor(folder: &Path) -> Result<u64, Box<dyn Error>> {
     let (mut counter, mut scratch, mut buffer) = (Counter::default(), Scratch::default(), Vec::new());
-    for path in source::files(&[folder.to_owned()]).0 {
+    for path in source::files(&[folder.to_owned()]).files {
         source::read(&path, &mut buffer)?;
         decode(&buffer, &mut scratch, &mut counter);
     }

@@ -75,6 +75,11 @@ impl Account {
         }
     }
 
+    /// Too young for new flows: what it does can be ranked, and nothing of it can be called unusual.
+    pub fn is_young(&self) -> bool {
+        self.days(self.last) < f64::from(FLOWS_FROM_DAYS)
+    }
+
     fn budget(&self, judging: &Judging<'_>, flow: &FlowFact) -> Budget {
         let since_day = self.seen_since(flow).map_or(0.0, |since| since.day);
         Budget { alerts_per_week: judging.config.alerts_per_week_of_kind(), since_day }
@@ -93,12 +98,12 @@ impl Account {
         let age = self.days_seen(judging, sight.flow);
         let early = days >= FIRST_DAYS && age < f64::from(FLOWS_FROM_DAYS) && scored.rarity <= CAREFUL_SHARE;
         let told = (scored.digest || scored.alert || early) && !judging.learn_only;
-        let first_day = days < FIRST_DAYS && !judging.learn_only && out.sights.len() < SIGHTS_MAX;
-        if !told && !first_day {
+        let ranked = days < f64::from(FLOWS_FROM_DAYS) && !judging.learn_only && out.sights.len() < SIGHTS_MAX;
+        if !told && !ranked {
             return;
         }
         let finding = self.finding(judging, (entity, baseline), sight, scored);
-        if first_day {
+        if ranked {
             out.sights.push(finding.clone());
         }
         if told && scored.alert {
@@ -166,7 +171,9 @@ impl Account {
             count: sight.count,
             detail: Detail::NewFlow(detail),
             before: baseline.changes_before(flow.span.first.at),
+            changes_unknown: !self.trail,
             hours: baseline.hours(judging.window),
+            hours_to: judging.window,
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::directory::Directory;
 use crate::entity::{Entity, EntityKind};
 use crate::facts::{AccountFacts, ChangeFact, Facts, FlowFact, Span};
 use crate::observe::ChangeKind;
-use crate::time::{MINUTES_PER_WINDOW, WindowId};
+use crate::time::{MINUTES_PER_WINDOW, Timestamp, WindowId};
 
 /// What makes a window part of what alarms, and no echo of it: its own count is at least so many times what was expected of it
 /// (the least factor of the rate detector's gates), and its excess at least this share of the sum's excess a window.
@@ -41,12 +41,14 @@ pub struct Judging<'a> {
 pub struct Judgement {
     /// In order of entity.
     pub findings: Vec<Finding>,
-    /// First sights of the first day, told or not, for logs too short to have a baseline.
+    /// First sights of an account too young for new flows, told or not.
     pub sights: Vec<Finding>,
     /// Flows from one entity of the account to another, by which incidents are joined.
     pub links: Vec<(Entity, Entity)>,
     /// Flows of alerted entities that came again, by which an open incident goes on: entity, subject, how many, when.
     pub again: Vec<(Entity, String, u64, Span)>,
+    /// Entities whose silence was told and that were seen again, and when.
+    pub back: Vec<(Entity, Timestamp)>,
 }
 
 impl Account {
@@ -64,14 +66,14 @@ impl Account {
         if facts.entities.values().any(|f| f.reports > 0) {
             self.arrive_logs(judging.window);
         }
+        self.trail |= facts.entities.values().any(|f| f.runs > 0 || !f.flows.is_empty() || !f.changes.is_empty());
         let known = self.introduce(judging.window, facts, directory, baselines);
         let mut known = known.as_slice();
         for (entity, facts) in &facts.entities {
             let (of_entity, others) = known.split_at(facts.flows.len().min(known.len()));
             known = others;
             let Some(baseline) = baselines.get_mut(entity) else { continue };
-            let rates = self.rates(judging, entity, facts, baseline);
-            out.findings.extend(rates);
+            self.rates(judging, entity, facts, baseline, &mut out);
             self.flows(judging, (entity, baseline), (facts, of_entity), &mut out);
             out.links.extend(links(entity, facts, directory));
         }
@@ -181,28 +183,32 @@ impl Account {
 
     /// Judges an entity's windows up to and with this one. Sources and services have no rates. A function that acts in the
     /// trail behind the last log of any function is not quiet: its log may be late, or gone for good.
-    fn rates(&mut self, judging: &Judging<'_>, entity: &Entity, facts: &Facts, baseline: &mut Baseline) -> Vec<Finding> {
-        if !matches!(entity.kind, EntityKind::Function | EntityKind::Principal) {
-            return Vec::new();
-        }
+    fn rates(&mut self, judging: &Judging<'_>, entity: &Entity, facts: &Facts, baseline: &mut Baseline, out: &mut Judgement) {
+        let has_rates = matches!(entity.kind, EntityKind::Function | EntityKind::Principal);
         // A late window: its counts were learnt without what came late, and stay.
-        if baseline.next() > judging.window {
-            return Vec::new();
+        if !has_rates || baseline.next() > judging.window {
+            return;
         }
         let is_blind = baseline.counts_reports() && facts.reports == 0 && judging.window >= self.logs_end();
         let mut quiet = baseline.advance(judging.window, &self.around(entity, baseline));
         if is_blind {
             quiet.forget_quiet();
         }
-        let mut findings = self.tell(judging, entity, baseline, None, quiet);
+        let findings = self.tell(judging, entity, baseline, None, quiet);
+        out.findings.extend(findings);
+        let was_quiet = baseline.is_quiet_told();
         let late = facts.flows.iter().filter_map(|flow| self.seen_since(flow)).map(|since| since.window);
         baseline.widen(late.max(), judging.window);
         let mut said = baseline.step(judging.window, facts, &self.around(entity, baseline));
         if is_blind {
             said.forget_quiet();
         }
-        findings.extend(self.tell(judging, entity, baseline, Some(facts), said));
-        findings
+        if was_quiet && !baseline.is_quiet_told() {
+            let first = facts.ran.clone().or_else(|| all_flows(facts)).map(|span| span.first.at);
+            out.back.push((entity.clone(), first.unwrap_or(judging.window.start())));
+        }
+        let findings = self.tell(judging, entity, baseline, Some(facts), said);
+        out.findings.extend(findings);
     }
 
     /// What was said of an entity's rates, as findings; its peers learn.
@@ -236,6 +242,10 @@ impl Account {
             })
             .collect();
         findings.extend(pause.map(|p| silence_finding(entity, baseline, &p, entities)));
+        findings.iter_mut().for_each(|f| f.changes_unknown = !self.trail);
+        if facts.is_none() {
+            findings.retain(|f| !is_quiet(f) || baseline.tell_quiet(f, judging.config.resolve_minutes / MINUTES_PER_WINDOW));
+        }
         findings
     }
 
@@ -245,12 +255,17 @@ impl Account {
         }
         let account = self.low.first().map(String::as_str).and_then(crate::entity::Arn::parse).map_or("", |a| a.account);
         let (low, functions) = (self.low.len(), self.functions.flows.len());
-        out.findings.extend(together::judge(account, low, functions, judging.window, self.days(judging.window)));
+        let finding = together::judge(account, low, functions, judging.window, self.days(judging.window));
+        out.findings.extend(finding.map(|finding| Finding { changes_unknown: !self.trail, ..finding }));
     }
 }
 
 pub(super) fn target_name(flow: &FlowFact) -> &str {
     flow.target.as_ref().map_or(flow.service.as_str(), |target| &target.name)
+}
+
+fn is_quiet(finding: &Finding) -> bool {
+    matches!(&finding.detail, Detail::Rate(rate) if matches!(rate.family.as_str(), "silence" | "volume down"))
 }
 
 fn words(change: &ChangeFact) -> String {
@@ -302,10 +317,13 @@ fn rate_finding(entity: &Entity, baseline: &mut Baseline, facts: Option<&Facts>,
             observed: evidence.observed,
             expected: evidence.expected,
             extra: (score.family == Family::VolumeUp).then(|| beyond.max(evidence.observed - evidence.expected)),
+            back: None,
             score: best,
         }),
         before: baseline.changes_before(evidence.window.end()),
+        changes_unknown: false,
         hours: baseline.hours(evidence.window),
+        hours_to: evidence.window,
     }
 }
 
@@ -331,10 +349,13 @@ fn silence_finding(entity: &Entity, baseline: &mut Baseline, pause: &Pause, enti
             // Between two calls lies one window more than are empty.
             expected: minutes(pause.longest.saturating_add(1)),
             extra: None,
+            back: None,
             score: pause.score,
         }),
         before: baseline.changes_before(window.end()),
+        changes_unknown: false,
         hours: baseline.hours(window),
+        hours_to: window,
     }
 }
 

@@ -12,6 +12,7 @@ use crate::detect::{Detail, Finding, Level};
 use crate::entity::{Entity, EntityKind};
 use crate::facts::{Moment, Span};
 use crate::incident::Incident;
+use crate::time::Timestamp;
 
 use super::{clean, title};
 
@@ -55,7 +56,10 @@ struct Found {
     #[serde(flatten)]
     detail: Numbers,
     before: Vec<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    changes_unknown: bool,
     hours: Vec<f32>,
+    hours_to: String,
 }
 
 #[derive(Serialize)]
@@ -90,6 +94,8 @@ enum Numbers {
         expected: f64,
         #[serde(skip_serializing_if = "Option::is_none")]
         extra: Option<f64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        back: Option<String>,
         score: f64,
     },
     Quiet {
@@ -178,7 +184,9 @@ fn found(finding: &Finding) -> Found {
         last: span.map(|s| event(&s.last)),
         detail: numbers(&finding.detail),
         before: finding.before.iter().map(|c| plain(c)).collect(),
+        changes_unknown: finding.changes_unknown,
         hours: finding.hours.clone(),
+        hours_to: finding.hours_to.end().to_rfc3339(),
     }
 }
 
@@ -205,6 +213,7 @@ fn numbers(detail: &Detail) -> Numbers {
             observed: rate.observed,
             expected: rate.expected,
             extra: rate.extra,
+            back: rate.back.map(Timestamp::to_rfc3339),
             score: rate.score,
         },
         Detail::Quiet { functions } => Numbers::Quiet { functions: *functions },

@@ -21,7 +21,7 @@ pub mod text;
 mod words;
 
 pub use clean::clean;
-pub use words::count;
+pub use words::{clock, count, date, days};
 
 use crate::incident::Incident;
 

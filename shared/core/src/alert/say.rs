@@ -16,7 +16,7 @@ use super::words::{count, date, day, ordinal, times};
 const NAME_CHARS_MAX: usize = 44;
 
 /// Expected or observed amounts below it count as none.
-const NOTHING: f64 = 0.05;
+pub(super) const NOTHING: f64 = 0.05;
 
 /// What a sentence about a new flow ends with.
 const FIRST: &str = " for the first time";

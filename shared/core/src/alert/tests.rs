@@ -55,7 +55,9 @@ fn finding(entity: Entity, detail: Detail) -> Finding {
         count: 214,
         detail,
         before: Vec::new(),
+        changes_unknown: false,
         hours: Vec::new(),
+        hours_to: at("2025-10-14T17:05:00Z").window(),
     }
 }
 
@@ -76,7 +78,7 @@ fn flow(service: &str, action: &str, target: &str) -> FlowDetail {
 
 fn rate(entity: Entity, family: &str, observed: f64, expected: f64) -> Finding {
     let extra = (family == "volume up").then_some(4_600.4);
-    let detail = RateDetail { family: family.to_owned(), target: None, minutes: 5, observed, expected, extra, score: 11.2 };
+    let detail = RateDetail { family: family.to_owned(), target: None, minutes: 5, observed, expected, extra, back: None, score: 11.2 };
     let hours = (0..48).map(|h| [90.0, 60.0, 40.0, 90.0, 300.0, 700.0, 900.0, 500.0][(h / 3) % 8]).collect();
     Finding { count: 0, hours, ..finding(entity, Detail::Rate(detail)) }
 }
@@ -377,7 +379,7 @@ fn reads_storm() {
                   where    account 123456789012 · eu-west-1
                   since    Tue 14 Oct 2025 17:05 UTC, 12 minutes, still going
                   rate     observed 2,431 calls in 5 minutes, expected 190
-                           in all about 4,600 calls more than expected
+                           in all, up to 17:17, about 4,600 calls more than expected
                   learnt   from 21 days of its history
                   hours    ▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▃▃▃▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▃▃▃▂▂▂[█]
                            calls an hour in 49 hours: most 5,310; from 17:00 on 5,310
@@ -397,7 +399,7 @@ fn reads_silent() {
         "silent",
         expect![[r#"
             HIGH  price-refresh has gone quiet                      123456789012 · eu-west-1
-                  noticed  Tue 14 Oct 2025 17:10 UTC, closed
+                  noticed  Tue 14 Oct 2025 17:10 UTC, closed: no call came back
                   rate     observed 0 calls in 5 minutes, expected 36
                   learnt   from 21 days of its history
                   hours    ▂▂▂▂▂▂▂▂▂▂▂▂▄▄▄▇▇▇███▅▅▅▂▂▂▂▂▂▂▂▂▂▂▂▄▄▄▇▇▇██▁▁▁[▁]
@@ -569,7 +571,8 @@ fn reads_hostile() {
                   forgedxxxxxxxxxxxxxxxxxxxxxxxxxx…:evil HIGH  forgedxxxxxx…
                   where    account evil HIGH  forgedxxxxxx… · eu-west-1
                   since    Tue 14 Oct 2025 17:05 UTC, within a minute so far
-                  flow     evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxx… → evil HIGH  forged…
+                  flow     evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxx… → evil HIGH
+                           forgedxxxxxxxxxxxxxxxxxxxxxxxxxx… ×214
                            → bucket evil HIGH  forgedxxxxxxxxxxxxxxxxxxx…
                   usual    in 21 days 3 targets: evil HIGH
                            forgedxxxxxxxxxxxxxxxxxxxxxxxxxx…, evil HIGH  forgedxxxxxxxxxxxx…
@@ -613,7 +616,7 @@ fn reads_no_account() {
 fn rare_lines() {
     let mut shown = String::new();
     for (_, incident) in samples() {
-        shown.push_str(&text::rare(&incident, &text::Style::default()));
+        shown.push_str(&text::rare(&incident, &text::Style::default(), false));
     }
     expect![[r#"
         high  author-handler reads bucket statistics-raw
@@ -644,13 +647,15 @@ fn rare_lines() {
               14 Oct 2025 17:05 UTC; 1.8 s, expected 240 ms; once in 3 years
         high  alice uses bucket backups 165 times as often as usual
               14 Oct 2025 17:05 UTC; 5,120 calls, expected 31; once in 3 years
-        high  author-handler moves 229 times as much data as usual to or from bucket st…
+        high  author-handler moves 229 times as much data as usual to or from bucket
+              statistics-raw
               14 Oct 2025 17:05 UTC; 3.2 GB, expected 14 MB; once in 3 years
         high  author-handler reads bucket statistics-raw
               14 Oct 2025 17:05 UTC; new in 21 days; once in 3 years; 9 other findings
         rare  12 functions of the account went quiet together
               14 Oct 2025 17:05 UTC
-        high  evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxx… calls evil HIGH  forgedxxxxx…
+        high  evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxxxxxx… calls evil HIGH
+              forgedxxxxxxxxxxxxxxxxxxxxxxxxxx…:evil HIGH  forgedxxxxxxxxxxxxxxxxxxxxxx…
               14 Oct 2025 17:05 UTC; new in 21 days; once in 3 years
         high  slack-invitor is throttled 27 times as often as usual
               14 Oct 2025 17:05 UTC; 40 throttled calls, expected 1.5; once in 3 years
@@ -660,8 +665,8 @@ fn rare_lines() {
 
 #[test]
 fn as_json() {
-    expect![[r#"{"uid":"7c1f90ab2233445566778899aabbccdd","account":"123456789012","sequence":1,"severity":"high","title":"author-handler reads a bucket it never touched","since":"2025-10-14T17:05:12Z","until":"2025-10-14T17:17:40Z","resolved":false,"entities":[{"kind":"function","id":"arn:aws:lambda:eu-west-1:123456789012:function:author-handler","name":"author-handler"}],"findings":[{"detector":"new flow","entity":"arn:aws:lambda:eu-west-1:123456789012:function:author-handler","subject":"flow s3:GetObject bucket statistics-raw","level":"alert","window":"2025-10-14T17:05:00Z","years":3.2,"learnt_days":21.4,"count":214,"first":{"time":"2025-10-14T17:05:12Z","id":"3f3f3f3f-3f3f-3f3f-3f3f-3f3f3f3f3f3f"},"last":{"time":"2025-10-14T17:17:40Z","id":"b2b2b2b2-b2b2-b2b2-b2b2-b2b2b2b2b2b2"},"service":"s3","action":"GetObject","target":"bucket statistics-raw","denied":false,"outside":false,"relation":"foreign","usual_targets":["table books","topic authors","key alias/books"],"usual_targets_count":3,"users":[{"id":"arn:aws:lambda:eu-west-1:123456789012:function:statistics-handler","since_day":2.0}],"users_count":1,"score":9.4,"before":["code updated by ci-deploy"],"hours":[]},{"detector":"new flow","entity":"arn:aws:lambda:eu-west-1:123456789012:function:author-handler","subject":"flow s3:ListObjects bucket statistics-raw","level":"alert","window":"2025-10-14T17:05:00Z","years":1.1,"learnt_days":21.4,"count":1,"first":{"time":"2025-10-14T17:05:12Z","id":"3f3f3f3f-3f3f-3f3f-3f3f-3f3f3f3f3f3f"},"last":{"time":"2025-10-14T17:17:40Z","id":"b2b2b2b2-b2b2-b2b2-b2b2-b2b2b2b2b2b2"},"service":"s3","action":"ListObjects","target":"bucket statistics-raw","denied":false,"outside":false,"relation":"foreign","usual_targets":["table books","topic authors","key alias/books"],"usual_targets_count":3,"users":[{"id":"arn:aws:lambda:eu-west-1:123456789012:function:statistics-handler","since_day":2.0}],"users_count":1,"score":9.4,"before":[],"hours":[]}],"more":0}"#]].assert_eq(&json::incident(&foreign_bucket()));
-    expect![[r#"{"uid":"7c1f90ab2233445566778899aabbccdd","account":"123456789012","sequence":4,"severity":"high","title":"price-refresh has gone quiet","since":"2025-10-14T17:05:00Z","until":"2025-10-14T17:10:00Z","resolved":true,"entities":[{"kind":"function","id":"arn:aws:lambda:eu-west-1:123456789012:function:price-refresh","name":"price-refresh"}],"findings":[{"detector":"rate","entity":"arn:aws:lambda:eu-west-1:123456789012:function:price-refresh","subject":"rate volume down","level":"alert","window":"2025-10-14T17:05:00Z","years":3.2,"learnt_days":21.4,"count":0,"first":null,"last":null,"family":"volume down","target":null,"minutes":5,"observed":0.0,"expected":36.0,"score":11.2,"before":[],"hours":[90.0,90.0,90.0,60.0,60.0,60.0,40.0,40.0,40.0,90.0,90.0,90.0,300.0,300.0,300.0,700.0,700.0,700.0,900.0,900.0,900.0,500.0,500.0,500.0,90.0,90.0,90.0,60.0,60.0,60.0,40.0,40.0,40.0,90.0,90.0,90.0,300.0,300.0,300.0,700.0,700.0,700.0,900.0,900.0,0.0,0.0,0.0,0.0]}],"more":0}"#]].assert_eq(&json::incident(&sample("silent")));
+    expect![[r#"{"uid":"7c1f90ab2233445566778899aabbccdd","account":"123456789012","sequence":1,"severity":"high","title":"author-handler reads a bucket it never touched","since":"2025-10-14T17:05:12Z","until":"2025-10-14T17:17:40Z","resolved":false,"entities":[{"kind":"function","id":"arn:aws:lambda:eu-west-1:123456789012:function:author-handler","name":"author-handler"}],"findings":[{"detector":"new flow","entity":"arn:aws:lambda:eu-west-1:123456789012:function:author-handler","subject":"flow s3:GetObject bucket statistics-raw","level":"alert","window":"2025-10-14T17:05:00Z","years":3.2,"learnt_days":21.4,"count":214,"first":{"time":"2025-10-14T17:05:12Z","id":"3f3f3f3f-3f3f-3f3f-3f3f-3f3f3f3f3f3f"},"last":{"time":"2025-10-14T17:17:40Z","id":"b2b2b2b2-b2b2-b2b2-b2b2-b2b2b2b2b2b2"},"service":"s3","action":"GetObject","target":"bucket statistics-raw","denied":false,"outside":false,"relation":"foreign","usual_targets":["table books","topic authors","key alias/books"],"usual_targets_count":3,"users":[{"id":"arn:aws:lambda:eu-west-1:123456789012:function:statistics-handler","since_day":2.0}],"users_count":1,"score":9.4,"before":["code updated by ci-deploy"],"hours":[],"hours_to":"2025-10-14T17:10:00Z"},{"detector":"new flow","entity":"arn:aws:lambda:eu-west-1:123456789012:function:author-handler","subject":"flow s3:ListObjects bucket statistics-raw","level":"alert","window":"2025-10-14T17:05:00Z","years":1.1,"learnt_days":21.4,"count":1,"first":{"time":"2025-10-14T17:05:12Z","id":"3f3f3f3f-3f3f-3f3f-3f3f-3f3f3f3f3f3f"},"last":{"time":"2025-10-14T17:17:40Z","id":"b2b2b2b2-b2b2-b2b2-b2b2-b2b2b2b2b2b2"},"service":"s3","action":"ListObjects","target":"bucket statistics-raw","denied":false,"outside":false,"relation":"foreign","usual_targets":["table books","topic authors","key alias/books"],"usual_targets_count":3,"users":[{"id":"arn:aws:lambda:eu-west-1:123456789012:function:statistics-handler","since_day":2.0}],"users_count":1,"score":9.4,"before":[],"hours":[],"hours_to":"2025-10-14T17:10:00Z"}],"more":0}"#]].assert_eq(&json::incident(&foreign_bucket()));
+    expect![[r#"{"uid":"7c1f90ab2233445566778899aabbccdd","account":"123456789012","sequence":4,"severity":"high","title":"price-refresh has gone quiet","since":"2025-10-14T17:05:00Z","until":"2025-10-14T17:10:00Z","resolved":true,"entities":[{"kind":"function","id":"arn:aws:lambda:eu-west-1:123456789012:function:price-refresh","name":"price-refresh"}],"findings":[{"detector":"rate","entity":"arn:aws:lambda:eu-west-1:123456789012:function:price-refresh","subject":"rate volume down","level":"alert","window":"2025-10-14T17:05:00Z","years":3.2,"learnt_days":21.4,"count":0,"first":null,"last":null,"family":"volume down","target":null,"minutes":5,"observed":0.0,"expected":36.0,"score":11.2,"before":[],"hours":[90.0,90.0,90.0,60.0,60.0,60.0,40.0,40.0,40.0,90.0,90.0,90.0,300.0,300.0,300.0,700.0,700.0,700.0,900.0,900.0,900.0,500.0,500.0,500.0,90.0,90.0,90.0,60.0,60.0,60.0,40.0,40.0,40.0,90.0,90.0,90.0,300.0,300.0,300.0,700.0,700.0,700.0,900.0,900.0,0.0,0.0,0.0,0.0],"hours_to":"2025-10-14T17:10:00Z"}],"more":0}"#]].assert_eq(&json::incident(&sample("silent")));
 }
 
 #[test]
@@ -783,7 +788,7 @@ fn any_detail() -> impl Strategy<Value = Detail> {
     );
     let rate = (any_text(), prop::option::of(any_text()), any::<u32>(), any_number(), any_number()).prop_map(
         |(family, target, minutes, observed, expected)| {
-            Detail::Rate(RateDetail { family, target, minutes, observed, expected, extra: Some(expected), score: observed })
+            Detail::Rate(RateDetail { family, target, minutes, observed, expected, extra: Some(expected), back: None, score: observed })
         },
     );
     prop_oneof![flow, rate, any::<u64>().prop_map(|functions| Detail::Quiet { functions })]
@@ -812,7 +817,9 @@ prop_compose! {
             count,
             detail,
             before,
+            changes_unknown: loud,
             hours,
+            hours_to: crate::time::WindowId(window),
         }
     }
 }
@@ -828,9 +835,9 @@ proptest! {
         let incident = Incident { uid, account, resolved, more, sequence, ..incident(findings) };
         let style = text::Style { colour: false, width };
         let screen = text::incident(&incident, &style);
-        prop_assert!(screen.ends_with('\n') && screen.lines().count() <= 20, "{}", screen);
-        let rare = text::rare(&incident, &style);
-        let most = if width < 80 { 4 } else { 2 };
+        prop_assert!(screen.ends_with('\n') && screen.lines().count() <= (1_600_usize).div_ceil(width).max(20), "{}", screen);
+        let rare = text::rare(&incident, &style, true);
+        let most = if width < 80 { 8 } else { 4 };
         prop_assert!(rare.ends_with('\n') && rare.lines().count() <= most, "{}", rare);
         for line in screen.lines().chain(rare.lines()) {
             prop_assert!(line.width() <= width, "{} columns: {line}", line.width());
@@ -852,6 +859,53 @@ fn severity_decides_the_word() {
     assert_eq!(foreign_bucket().severity(), Severity::High);
     assert!(text::incident(&sample("invoke"), &text::Style::default()).starts_with("MEDIUM  author-handler calls"));
     assert!(text::incident(&sample("quiet"), &text::Style::default()).starts_with("LOW  12 functions"));
+}
+
+/// What stands behind a label on the screen, in one line.
+fn row(finding: Finding, resolved: bool, label: &str) -> String {
+    let screen = text::incident(&Incident { resolved, ..one(finding) }, &text::Style::default());
+    let mut lines = screen.lines().map(|l| l.split_at_checked(15).unwrap_or((l, "")));
+    let (_, first) = lines.find(|(head, _)| head.trim() == label).expect(label);
+    let more = lines.take_while(|(head, _)| head.trim().is_empty()).map(|(_, rest)| rest);
+    std::iter::once(first).chain(more).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn a_silence_says_how_it_ended_and_what_is_not_known() {
+    let silence = |account: &str, back: Option<Timestamp>| {
+        let entity = Entity::function("", account, "job");
+        let Finding { detail: Detail::Rate(rate), .. } = rate(entity.clone(), "silence", 540.0, 30.0) else { panic!() };
+        let detail = Detail::Rate(RateDetail { minutes: 540, back, ..rate });
+        Finding { span: None, changes_unknown: true, ..finding(entity, detail) }
+    };
+    let back = Some(at("2025-10-14T18:00:00Z"));
+    for (account, back, resolved, want) in [
+        (ACCOUNT, None, false, "Tue 14 Oct 2025 08:10 UTC, still open"),
+        (ACCOUNT, None, true, "Tue 14 Oct 2025 08:10 UTC, closed: no call came back"),
+        (ACCOUNT, back, true, "Tue 14 Oct 2025 08:10 UTC, over: calls are back since Tue 14 Oct 2025 18:00 UTC"),
+        ("", back, true, "Tue 14 Oct 2025 08:10 UTC, over: calls are back since Tue 14 Oct 2025 18:00 UTC"),
+        (
+            "",
+            None,
+            true,
+            "Tue 14 Oct 2025 08:10 UTC, closed: no call came back its log names no account: perhaps only the export ends here",
+        ),
+    ] {
+        assert_eq!(row(silence(account, back), resolved, "since"), want);
+    }
+    assert_eq!(row(silence(ACCOUNT, None), true, "before"), "unknown: no CloudTrail was read, which would show changes");
+}
+
+#[test]
+fn a_faded_sum_is_no_count() {
+    let over = |minutes: u32, observed: f64| {
+        let Finding { detail: Detail::Rate(rate), .. } = rate(function("f"), "volume down", observed, 34.0) else { panic!() };
+        text::measured(&RateDetail { minutes, ..rate })
+    };
+    assert_eq!(over(180, 0.7), "observed fewer than one call in about 3 hours, expected 34");
+    assert_eq!(over(180, 0.01), "observed no call in about 3 hours, expected 34");
+    assert_eq!(over(180, 3.4), "observed 3 calls in about 3 hours, expected 34");
+    assert_eq!(over(5, 0.0), "observed 0 calls in 5 minutes, expected 34");
 }
 
 #[test]

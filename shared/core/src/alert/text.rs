@@ -19,7 +19,8 @@ use crate::time::Timestamp;
 use super::words::{clock, clock_seconds, count, date, day, days, minutes, number, plural, rarity, same_day};
 use super::{clean, say, title, words};
 
-/// Lines of one incident: a screen of a terminal, with room for the prompt.
+/// Lines of one incident: a screen of a terminal, with room for the prompt. On a narrow one it is as many more as it is narrower:
+/// what a person must know is broken into lines there, not cut.
 const LINES_MAX: usize = 20;
 /// Columns before a fact: its label stands in them.
 const LABEL_AT: usize = 6;
@@ -30,6 +31,9 @@ const WIDTH_MIN: usize = 40;
 const ALSO_MAX: usize = 4;
 /// Actions of one flow and changes before it that are named.
 const NAMED_MAX: usize = 3;
+/// Lines of what was rare, and again of its facts; and on a narrow screen.
+const RARE_LINES: usize = 2;
+const RARE_LINES_NARROW: usize = 4;
 /// Characters of an account id or a Region.
 const PLACE_CHARS_MAX: usize = 24;
 /// Characters of an event id: all that is kept of it.
@@ -59,7 +63,7 @@ impl Default for Style {
     }
 }
 
-/// One incident: at most 20 lines, none wider than the screen; ends with a newline.
+/// One incident: at most 20 lines, 40 where the screen is half as wide, and none wider than it; ends with a newline.
 pub fn incident(incident: &Incident, style: &Style) -> String {
     let width = style.width.max(WIDTH_MIN);
     let mut lines = header(incident, width, style.colour);
@@ -74,12 +78,23 @@ pub fn incident(incident: &Incident, style: &Style) -> String {
     let end = end.lines();
     let others = others(incident, lead);
     // Where names are so long that a screen overflows, the last lines of the facts give way.
-    let least = end.len() + usize::from(others.1 > 0);
-    lines.truncate(LINES_MAX.saturating_sub(least));
-    let room = LINES_MAX.saturating_sub(lines.len() + end.len());
-    lines.extend(also(lead, &others, room, width).lines());
+    let least = end.len() + usize::from(others.1 > 0) * times_narrower(width);
+    let most = lines_max(width);
+    lines.truncate(most.saturating_sub(least));
+    let room = most.saturating_sub(lines.len() + end.len());
+    lines.extend(also(lead, &others, room / times_narrower(width), width).lines());
     lines.extend(end);
     finish(&lines)
+}
+
+/// Lines of one incident on a screen of this width.
+fn lines_max(width: usize) -> usize {
+    (LINES_MAX * Style::default().width).div_ceil(width).clamp(LINES_MAX, LINES_MAX * Style::default().width / WIDTH_MIN)
+}
+
+/// How many lines of this width what fits a line of an ordinary screen takes.
+fn times_narrower(width: usize) -> usize {
+    Style::default().width.div_ceil(width)
 }
 
 /// The facts of the screen for renderers that break lines themselves: each with its label, or with none where it goes on.
@@ -116,17 +131,23 @@ fn told(incident: &Incident, lead: &Finding, width: usize) -> Rows {
     rows
 }
 
-/// What was rare, but not rare enough to call anyone: two lines, on a narrow screen four.
-pub fn rare(incident: &Incident, style: &Style) -> String {
+/// What was rare, but not rare enough to call anyone: two lines, on a narrow screen or where names are long four or more.
+/// `of_account`: there are several, so it is said in which.
+pub fn rare(incident: &Incident, style: &Style, of_account: bool) -> String {
     let width = style.width.max(WIDTH_MIN);
     let severity = incident.severity();
     let word = if severity == Severity::Low { "rare" } else { severity.word() };
     let lead = incident.lead();
-    let said = lead.map_or_else(|| title(incident), |lead| say::deed_alone(lead, width - word.len().max(4) - 2));
-    let each = if width < Style::default().width { 2 } else { 1 };
-    let mut lines = wrap(&format!("{word:<4}  {said}"), width, each);
+    let at = word.len() + 2;
+    let said = lead.map_or_else(|| title(incident), |lead| say::deed_alone(lead, width - at));
+    let each = if width < Style::default().width { RARE_LINES_NARROW } else { RARE_LINES };
+    let deed = wrap(&said, width - at, each);
+    let mut lines: Vec<String> = deed.iter().enumerate().map(|(i, line)| format!("{:at$}{line}", if i == 0 { word } else { "" })).collect();
     let begin = incident.since();
     let mut facts = vec![format!("{} {} UTC", date(begin), clock(begin))];
+    if of_account && !incident.account.is_empty() {
+        facts.push(format!("account {}", clean(&incident.account, PLACE_CHARS_MAX)));
+    }
     match lead.map(|f| &f.detail) {
         Some(Detail::Rate(rate)) => {
             let (observed, expected) = amounts(rate);
@@ -167,7 +188,7 @@ impl Rows {
         Rows { width, rows: Vec::new() }
     }
 
-    /// A fact with its label, in so many lines at most.
+    /// A fact with its label, in so many lines at most; in as many more on a narrow screen as it is narrower.
     fn put(&mut self, label: &'static str, fact: &str, lines_max: usize) {
         self.rows.push(Row { label, fact: fact.to_owned(), lines_max });
     }
@@ -175,6 +196,7 @@ impl Rows {
     fn lines(self) -> Vec<String> {
         let mut lines = Vec::new();
         for Row { label, fact, lines_max } in self.rows {
+            let lines_max = lines_max * times_narrower(self.width);
             for (i, line) in wrap(&fact, self.width - FACT_AT, lines_max).iter().enumerate() {
                 let label = if i == 0 { label } else { "" };
                 let width = FACT_AT - LABEL_AT;
@@ -292,10 +314,19 @@ pub(super) fn since(incident: &Incident) -> String {
     out
 }
 
-/// Silence has no first event: it is known since when by its length, or else when it was noticed. Its incident is closed when nothing
-/// more is said; nobody saw that it was over.
+/// Silence has no first event: it is known since when by its length, or else when it was noticed. It is over with the next call;
+/// its incident is closed without one when nothing more is said. A log that names no account was exported by itself: whether
+/// the function or the export ended, nothing tells.
 fn noticed(rows: &mut Rows, incident: &Incident, lead: &Finding) {
-    let state = if incident.resolved { "closed" } else { "still open" };
+    let back = match &lead.detail {
+        Detail::Rate(rate) => rate.back,
+        _ => None,
+    };
+    let state = match (back, incident.resolved) {
+        (Some(at), _) => format!("over: calls are back since {} {} UTC", day(at), clock(at)),
+        (None, true) => "closed: no call came back".to_owned(),
+        (None, false) => "still open".to_owned(),
+    };
     let written = |at: Timestamp| format!("{} {} UTC", day(at), clock(at));
     let pause_ms = match &lead.detail {
         Detail::Rate(rate) if rate.family == "silence" => Some(i64::from(rate.minutes) * MINUTE_MS),
@@ -304,6 +335,9 @@ fn noticed(rows: &mut Rows, incident: &Incident, lead: &Finding) {
     match pause_ms {
         Some(pause_ms) => rows.put("since", &format!("{}, {state}", written(lead.judged.end().plus_ms(-pause_ms))), 2),
         None => rows.put("noticed", &format!("{}, {state}", written(lead.window.end())), 2),
+    }
+    if back.is_none() && Arn::parse(&lead.entity.id).is_some_and(|arn| arn.account.is_empty()) {
+        rows.put("", "its log names no account: perhaps only the export ends here", 2);
     }
 }
 
@@ -325,8 +359,8 @@ fn new_flow(rows: &mut Rows, incident: &Incident, lead: &Finding, flow: &FlowDet
     if columns(&does) + columns(&target) + 3 <= rows.width - FACT_AT {
         rows.put("flow", &format!("{does} → {target}"), 1);
     } else {
-        rows.put("flow", &does, 1);
-        rows.put("", &format!("→ {target}"), 1);
+        rows.put("flow", &does, 2);
+        rows.put("", &format!("→ {target}"), 2);
     }
     let learnt = days(lead.learnt_days);
     let usual: Vec<String> = flow.usual.0.iter().map(|t| say::target(t)).collect();
@@ -334,7 +368,7 @@ fn new_flow(rows: &mut Rows, incident: &Incident, lead: &Finding, flow: &FlowDet
     rows.put(
         "usual",
         &match (usual.is_empty(), (usual.len() as u64) < flow.usual.1) {
-            (true, _) => format!("in {learnt} no other target was learnt"),
+            (true, _) => format!("it was seen for {learnt}, and used nothing else so far"),
             (false, true) => format!("in {learnt} {all}, such as {}", usual.join(", ")),
             (false, false) => format!("in {learnt} {all}: {}", usual.join(", ")),
         },
@@ -381,14 +415,19 @@ fn users(lead: &Finding, flow: &FlowDetail) -> Option<String> {
 }
 
 fn rate_rows(rows: &mut Rows, incident: &Incident, lead: &Finding, rate: &RateDetail) {
-    let at = lead.judged;
+    let end = lead.judged.end();
+    // Where the incident began with something else or went on, it is said when the numbers were so.
+    let later = (lead.judged > incident.since().window()).then(|| format!("up to {} {} UTC", day(end), clock(end)));
     rows.put("rate", &measured(rate), 2);
-    if let Some(extra) = rate.extra.filter(|extra| *extra >= 1.0) {
-        rows.put("", &format!("in all about {} more than expected", plural(extra.round(), "call")), 1);
+    let extra = rate.extra.filter(|extra| *extra >= 1.0);
+    if let Some(later) = later {
+        rows.put("", &if extra.is_some() { format!("at its height, {later}") } else { later }, 2);
     }
-    if at > incident.since().window() {
-        // The incident began with something else.
-        rows.put("", &format!("up to {} {} UTC", day(at.end()), clock(at.end())), 1);
+    if let Some(extra) = extra {
+        let last = lead.span.as_ref().map_or(end, |span| span.last.at);
+        let day = if same_day(last, incident.since()) { String::new() } else { format!("{} ", day(last)) };
+        let more = plural(extra.round(), "call");
+        rows.put("", &format!("in all, up to {day}{}, about {more} more than expected", clock(last)), 2);
     }
     learnt(rows, lead);
     let most = lead.hours.iter().copied().filter(|n| n.is_finite()).fold(0.0_f32, f32::max);
@@ -405,7 +444,7 @@ fn rate_rows(rows: &mut Rows, incident: &Incident, lead: &Finding, rate: &RateDe
     let now = bars.pop().unwrap_or(' ');
     rows.put("hours", &format!("{}[{now}]", bars.into_iter().collect::<String>()), 1);
     let last = number(f64::from(lead.hours.last().copied().unwrap_or(0.0)));
-    let from = format!("from {} on", clock(hour_of(at.start())));
+    let from = format!("from {} on", clock(hour_of(lead.hours_to.start())));
     let now = match say::hours_without(lead) {
         0 => format!("{from} {last}"),
         1 => format!("{from} none"),
@@ -443,7 +482,7 @@ pub(super) fn measured(rate: &RateDetail) -> String {
 
 /// Observed with its unit, and expected with it where it is no count.
 pub(super) fn amounts(rate: &RateDetail) -> (String, String) {
-    let counted = |one: &str| (plural(rate.observed, one), number(rate.expected));
+    let counted = |one: &str| (tally(rate, one), number(rate.expected));
     match rate.family.as_str() {
         "errors" => counted("failed call"),
         "throttles" => counted("throttled call"),
@@ -457,10 +496,24 @@ pub(super) fn amounts(rate: &RateDetail) -> (String, String) {
     }
 }
 
+/// `608 calls`. A long sum fades: a part of a call is what is left of one that came before.
+fn tally(rate: &RateDetail, one: &str) -> String {
+    match rate.observed {
+        n if rate.minutes <= 5 || !n.is_finite() => plural(n, one),
+        n if n < say::NOTHING => format!("no {one}"),
+        n if n < 1.0 => format!("fewer than one {one}"),
+        n => plural(n.round(), one),
+    }
+}
+
 /// What was changed in the day before. Only functions' changes are followed.
 fn before(lead: &Finding) -> Option<String> {
     if lead.before.is_empty() {
-        return (lead.entity.kind == EntityKind::Function).then(|| "no change of it was seen in the day before".to_owned());
+        let nothing = match lead.changes_unknown {
+            true => "unknown: no CloudTrail was read, which would show changes",
+            false => "no change of it was seen in the day before",
+        };
+        return (lead.entity.kind == EntityKind::Function).then(|| nothing.to_owned());
     }
     let mut said: Vec<String> = lead.before.iter().take(NAMED_MAX).map(|c| clean(c, CHANGE_CHARS_MAX).into_owned()).collect();
     if lead.before.len() > NAMED_MAX {

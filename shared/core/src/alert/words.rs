@@ -111,7 +111,7 @@ pub(super) fn minutes(n: u64) -> String {
 }
 
 /// How long something was learnt or known: `21 days`, `9 hours`.
-pub(super) fn days(n: f64) -> String {
+pub fn days(n: f64) -> String {
     let hours = if n.is_finite() { (n * 24.0).max(0.0) } else { 0.0 };
     if hours < 48.0 { plural(hours.floor().max(1.0), "hour") } else { plural((hours / 24.0).floor(), "day") }
 }
@@ -156,7 +156,7 @@ pub(super) fn day(at: Timestamp) -> String {
 }
 
 /// `14 Oct 2025`.
-pub(super) fn date(at: Timestamp) -> String {
+pub fn date(at: Timestamp) -> String {
     let text = at.to_rfc3339();
     let part = |from, to| text.get(from..to).unwrap_or_default();
     let month = part(5, 7).parse::<usize>().ok().and_then(|m| MONTHS.get(m.wrapping_sub(1))).copied().unwrap_or_default();
@@ -164,7 +164,7 @@ pub(super) fn date(at: Timestamp) -> String {
 }
 
 /// `17:05`.
-pub(super) fn clock(at: Timestamp) -> String {
+pub fn clock(at: Timestamp) -> String {
     at.to_rfc3339().get(11..16).unwrap_or_default().to_owned()
 }
 

@@ -50,8 +50,13 @@ pub struct Finding {
     pub detail: Detail,
     /// What was changed about the entity in the day before, the latest first.
     pub before: Vec<String>,
-    /// Calls an hour up to the window, the oldest first.
+    /// No record of CloudTrail was read in the account, so nobody knows what was changed.
+    #[serde(default)]
+    pub changes_unknown: bool,
+    /// Calls an hour, the oldest first.
     pub hours: Vec<f32>,
+    /// The window that they end with: the last in which something happened, where the incident goes on.
+    pub hours_to: WindowId,
 }
 
 impl Finding {
@@ -137,6 +142,9 @@ pub struct RateDetail {
     /// Calls beyond what was expected, since it began: of a volume that is up.
     #[serde(default)]
     pub extra: Option<f64>,
+    /// The first call after a silence, where one came before its incident was closed.
+    #[serde(default)]
+    pub back: Option<Timestamp>,
     /// The calibrated score, in nats.
     pub score: f64,
 }

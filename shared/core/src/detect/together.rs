@@ -35,7 +35,9 @@ pub fn judge(account: &str, low: usize, functions: usize, window: WindowId, lear
         count: low as u64,
         detail: Detail::Quiet { functions: low as u64 },
         before: Vec::new(),
+        changes_unknown: false,
         hours: Vec::new(),
+        hours_to: window,
     })
 }
 

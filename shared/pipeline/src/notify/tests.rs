@@ -21,8 +21,16 @@ fn now() -> Timestamp {
 }
 
 fn message(name: &str, sequence: u32, event: Event) -> Message {
-    let rate =
-        RateDetail { family: "volume up".into(), target: None, minutes: 5, observed: 2431.0, expected: 190.0, score: 11.0, extra: None };
+    let rate = RateDetail {
+        family: "volume up".into(),
+        target: None,
+        minutes: 5,
+        observed: 2431.0,
+        expected: 190.0,
+        score: 11.0,
+        extra: None,
+        back: None,
+    };
     let finding = Finding {
         entity: Entity::function("eu-west-1", "123456789012", name),
         subject: "rate volume up".to_owned(),
@@ -35,7 +43,9 @@ fn message(name: &str, sequence: u32, event: Event) -> Message {
         count: 1,
         detail: Detail::Rate(rate),
         before: Vec::new(),
+        changes_unknown: false,
         hours: Vec::new(),
+        hours_to: WindowId(5_868_000),
     };
     Message::new(event, Incident { sequence, ..Incident::of("123456789012".to_owned(), vec![finding], 0) })
 }

@@ -29,6 +29,12 @@ pub(super) struct Evaluator<'s, S> {
     pub known: Known,
     /// Records that turned out to be there more than once.
     pub duplicates: u64,
+    /// Of those, the ones whose window an earlier run had judged with them.
+    pub read_before: u64,
+    /// Records judged that no earlier run had read.
+    pub fresh: u64,
+    /// Of those, the ones whose windows an earlier run had judged without them.
+    pub late: u64,
     /// Observations judged, each once.
     pub observations: u64,
     /// Windows that are not judged, because their time is not believed.
@@ -61,7 +67,23 @@ impl<'s, S: Store> Evaluator<'s, S> {
         }
         known.directory = directory(store).await?;
         known.changed = untold(store).await?;
-        Ok(Evaluator { store, config: config.clone(), known, duplicates: 0, observations: 0, mistimed: 0, done: Vec::new() })
+        Ok(Evaluator {
+            store,
+            config: config.clone(),
+            known,
+            duplicates: 0,
+            read_before: 0,
+            fresh: 0,
+            late: 0,
+            observations: 0,
+            mistimed: 0,
+            done: Vec::new(),
+        })
+    }
+
+    /// The last window that was judged.
+    pub(super) fn last(&self) -> Option<WindowId> {
+        self.known.accounts().map(|(_, account)| account.last()).max()
     }
 
     /// Judges one window: all of it, or where it was judged before what came late. `learn_only`: nothing is told.
@@ -85,11 +107,16 @@ impl<'s, S: Store> Evaluator<'s, S> {
     pub(super) async fn unite(&mut self, window: Option<WindowId>, class: Class, keep: bool) -> Result<Batch, StoreError> {
         let mut parts = Vec::new();
         let mut judged: Option<Vec<Row>> = None;
+        let mut read = BTreeSet::new();
         for (key, item) in list(self.store, &keys::batches(window, class)).await? {
             let batch = Batch::decode(&item.bytes).map_err(|why| StoreError::unreadable(&key, why))?;
             if key.sort == keys::UNITED {
                 judged = Some(batch.rows.clone());
             } else {
+                // The whole of what was judged comes first in order of keys.
+                if judged.is_some() {
+                    read.extend(batch.rows.iter().filter(|row| row.is_primary()).map(|row| row.identity));
+                }
                 self.done.push(Write::Delete { key });
             }
             parts.push(batch);
@@ -101,8 +128,10 @@ impl<'s, S: Store> Evaluator<'s, S> {
         }
         if let Some(rows) = judged {
             let known: BTreeSet<u64> = rows.into_iter().map(|r| r.identity).collect();
+            self.read_before += read.intersection(&known).count() as u64;
             all.keep(|row| !known.contains(&row.identity));
         }
+        self.fresh += all.records();
         self.observations += all.rows.len() as u64;
         Ok(all)
     }

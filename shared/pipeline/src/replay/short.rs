@@ -1,7 +1,8 @@
-//! Logs shorter than a day: nothing can be called unusual, but what is rare can be ranked.
+//! Accounts that are too young for new flows: nothing can be called unusual, but what is rare can be ranked.
 //!
-//! Every first sight has a score; they are grouped by whom they are about, the changed function where one was changed,
-//! else the actor, and the groups stand in order of their rarest. All of it is rare and nothing is an incident.
+//! Every first sight, and what else was rare, has a score; they are grouped by whom they are about, the changed function
+//! where one was changed, else the actor, and the groups stand in order of their rarest. All of it is rare and nothing is an
+//! incident.
 
 use std::collections::BTreeMap;
 

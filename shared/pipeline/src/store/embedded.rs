@@ -22,8 +22,14 @@ pub enum OpenError {
     /// Another process has it open.
     #[error("another process has it open")]
     InUse,
-    /// It is no state file, or it can't be read or written.
-    #[error("it is no state file of Outflow, or it can't be read and written")]
+    /// Its folder does not exist.
+    #[error("its folder does not exist")]
+    NoFolder,
+    /// It may not be read and written.
+    #[error("permission denied")]
+    Denied,
+    /// It is no state file, or a damaged one.
+    #[error("it is no state file of Outflow, or it is damaged")]
     Unusable(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
@@ -42,6 +48,7 @@ impl Embedded {
         }
         let database = Database::builder().set_cache_size(CACHE_BYTES).create(path).map_err(|e| match e {
             redb::DatabaseError::DatabaseAlreadyOpen => OpenError::InUse,
+            redb::DatabaseError::Storage(redb::StorageError::Io(e)) => refused(e),
             other => OpenError::Unusable(other.into()),
         })?;
         Embedded::new(database)
@@ -49,17 +56,16 @@ impl Embedded {
 
     /// Makes a new file; nothing where another process was faster.
     fn make(path: &Path) -> Result<Option<Embedded>, OpenError> {
-        let unusable = |e: std::io::Error| OpenError::Unusable(e.into());
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let file = tempfile::Builder::new().prefix(".outflow-").tempfile_in(folder).map_err(unusable)?;
-        let backend = redb::backends::FileBackend::new(file.reopen().map_err(unusable)?).map_err(|e| OpenError::Unusable(e.into()))?;
+        let file = tempfile::Builder::new().prefix(".outflow-").tempfile_in(folder).map_err(refused)?;
+        let backend = redb::backends::FileBackend::new(file.reopen().map_err(refused)?).map_err(|e| OpenError::Unusable(e.into()))?;
         let database =
             Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(backend).map_err(|e| OpenError::Unusable(e.into()))?;
         let store = Embedded::new(database)?;
         match file.persist_noclobber(path) {
             Ok(_) => Ok(Some(store)),
             Err(e) if e.error.kind() == std::io::ErrorKind::AlreadyExists => Ok(None),
-            Err(e) => Err(unusable(e.error)),
+            Err(e) => Err(refused(e.error)),
         }
     }
 
@@ -83,6 +89,11 @@ impl Embedded {
         self.write(Durability::Immediate, |_| Ok(()))
     }
 
+    /// Gives back the room that nothing takes any more. No transaction is open, so it can't be refused.
+    pub fn compact(&mut self) -> Result<(), StoreError> {
+        self.database.compact().map(|_| ()).map_err(|e| StoreError::Unavailable(e.into()))
+    }
+
     fn write(
         &self,
         durability: Durability,
@@ -96,6 +107,14 @@ impl Embedded {
         change(&mut table)?;
         drop(table);
         transaction.commit().map_err(unavailable)
+    }
+}
+
+fn refused(error: std::io::Error) -> OpenError {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => OpenError::NoFolder,
+        std::io::ErrorKind::PermissionDenied => OpenError::Denied,
+        _ => OpenError::Unusable(error.into()),
     }
 }
 
@@ -188,8 +207,26 @@ mod tests {
     }
 
     #[test]
+    fn compacting_keeps_what_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state");
+        let mut store = Embedded::open(&path).unwrap();
+        let key = |n: u8| Key::new("p", n.to_string());
+        let put = |n: u8| Write::put(key(n), vec![n; 100_000], Expect::Any);
+        pollster::block_on(store.commit((0..60).map(put).collect())).unwrap();
+        store.persist().unwrap();
+        pollster::block_on(store.commit((1..60).map(|n| Write::Delete { key: key(n) }).collect())).unwrap();
+        store.persist().unwrap();
+        let before = std::fs::metadata(&path).unwrap().len();
+        store.compact().unwrap();
+        assert!(std::fs::metadata(&path).unwrap().len() < before / 4);
+        assert!(pollster::block_on(store.load(&key(0))).unwrap().is_some());
+    }
+
+    #[test]
     fn other_files_are_refused() {
         let folder = tempfile::tempdir().unwrap();
+        assert!(matches!(Embedded::open(&folder.path().join("no/such/state")), Err(OpenError::NoFolder)));
         let path = folder.path().join("state");
         std::fs::write(&path, "this is no database, but a text that is long enough to be one").unwrap();
         assert!(matches!(Embedded::open(&path), Err(OpenError::Unusable(_))));

@@ -97,7 +97,7 @@ fn a_storm() {
             - account 123456789012 · eu-west-1
             *Since*  Tue 14 Oct 2025 17:05 UTC, 12 minutes, still going
             *Rate*  observed 2,431 calls in 5 minutes, expected 190
-                    in all about 4,600 calls more than expected
+                    in all, up to 17:17, about 4,600 calls more than expected
             *Learnt*  from 21 days of its history
             *Hours*  ▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▃▃▃▂▂▂[█]
                     calls an hour in 25 hours: most 5,310; from 17:00 on 5,310
