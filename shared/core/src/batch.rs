@@ -231,11 +231,11 @@ impl Packer {
 
     /// Takes one observation.
     pub fn add(&mut self, o: &Observation<'_>) {
-        let subject = self.number(&o.subject);
+        let (subject, hash) = self.number(&o.subject);
         let window = o.time.map_or(UNTIMED, |t| t.window().0);
         let offset_ms = o.time.map_or(0, |t| t.ms().rem_euclid(WINDOW_MS) as u32);
         let value = |v: f64| if v > 0.0 { bucket(v) + 1 } else { 0 };
-        let row = Row { subject, identity: self.identity(o), values: [value(o.values[0]), value(o.values[1])] };
+        let row = Row { subject, identity: self.identity(o, hash), values: [value(o.values[0]), value(o.values[1])] };
         self.rows.push((window, row));
         let ends = self.ends.entry((window, subject));
         let new = || End { offset_ms, event: EventId::new(o.event_id) };
@@ -299,21 +299,29 @@ impl Packer {
         }
     }
 
-    fn number(&mut self, subject: &Subject<'_>) -> u32 {
+    /// The number of a subject, and its hash.
+    fn number(&mut self, subject: &Subject<'_>) -> (u32, u128) {
         let mut hasher = SipHasher128::new_with_key(&self.key.0);
         subject.hash(&mut hasher);
         let hash = hasher.finish128().as_u128();
-        *self.numbers.entry(hash).or_insert_with(|| {
+        let number = *self.numbers.entry(hash).or_insert_with(|| {
             self.subjects.push(subject.clone().into_owned());
             (self.subjects.len() - 1) as u32
-        })
+        });
+        (number, hash)
     }
 
-    fn identity(&self, o: &Observation<'_>) -> u64 {
+    /// A record of CloudTrail says the same in every feed, so its identity holds all that it says: whoever can plant a record
+    /// under the id of another adds one and takes none away. The log of a function says who it is in some feeds and not in
+    /// others, so there the id, the instant and the function's name are all.
+    fn identity(&self, o: &Observation<'_>, subject: u128) -> u64 {
         let mut hasher = SipHasher13::new_with_key(&self.key.0);
         hasher.write(o.identity.id);
         hasher.write(&o.identity.ordinal.to_le_bytes());
         hasher.write(o.identity.scope);
+        if o.subject.class == Class::Trail {
+            hasher.write(&subject.to_le_bytes());
+        }
         hasher.finish() >> (64 - IDENTITY_BITS) & !1 | u64::from(o.identity.primary)
     }
 }
