@@ -179,7 +179,7 @@ pub fn fold(window: WindowId, content: &Window, directory: &mut Directory) -> BT
     }
     let mut all: BTreeMap<String, AccountFacts> = BTreeMap::new();
     for folded in &content.subjects {
-        let entity = directory.entity(&folded.subject.actor);
+        let entity = directory.acting(&folded.subject);
         let account = account_of(&entity, &folded.subject.account);
         fold_one(window, folded, (entity, &account), all.entry(account.clone()).or_default(), directory);
     }

@@ -16,8 +16,9 @@ use std::borrow::Cow;
 
 pub use logs::{Assumed, observe_log};
 pub use target::Target;
-pub use trail::{fold_name, is_poller, observe_trail};
+pub use trail::{fold_name, is_poller, is_pollers_call, observe_trail};
 
+use crate::limits::NAME_BYTES_MAX;
 use crate::time::Timestamp;
 
 /// In which class of feed, and so with which lateness, an observation is due.
@@ -202,9 +203,10 @@ pub struct Subject<'a> {
 }
 
 impl Subject<'_> {
-    /// A subject of its own, that outlives the record.
+    /// A subject of its own, that outlives the record. Names are cut to [`NAME_BYTES_MAX`]: AWS has none longer, and whoever
+    /// writes records would fill the memory with them.
     pub fn into_owned(self) -> Subject<'static> {
-        let own = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        let own = owned;
         let actor = match self.actor {
             Actor::Function(arn) => Actor::Function(own(arn)),
             Actor::Named { account, region, name, assumed } => {
@@ -236,6 +238,14 @@ impl Subject<'_> {
             What::Binding { role } => What::Binding { role: own(role) },
         };
         Subject { class: self.class, account: own(self.account), actor, what }
+    }
+}
+
+/// A name of its own, cut to its bound.
+fn owned(name: Cow<'_, str>) -> Cow<'static, str> {
+    match name.get(..name.floor_char_boundary(NAME_BYTES_MAX)).filter(|cut| cut.len() < name.len()) {
+        Some(cut) => Cow::Owned(cut.to_owned()),
+        None => Cow::Owned(name.into_owned()),
     }
 }
 

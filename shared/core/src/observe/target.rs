@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::owned;
 use crate::decode::{RequestParameters, TrailRecord};
 use crate::detect::new_flow::generalise;
 use crate::entity::{Arn, function_arn, function_name};
@@ -42,11 +43,7 @@ impl<'a> Target<'a> {
 
     /// A target of its own, that outlives the record.
     pub fn into_owned(self) -> Target<'static> {
-        Target {
-            kind: Cow::Owned(self.kind.into_owned()),
-            name: Cow::Owned(self.name.into_owned()),
-            account: Cow::Owned(self.account.into_owned()),
-        }
+        Target { kind: owned(self.kind), name: owned(self.name), account: owned(self.account) }
     }
 }
 
