@@ -66,6 +66,11 @@ impl Judged {
         self.note(&opened);
     }
 
+    /// Whether no hour of silence has anything to say.
+    fn is_at_rest(&self) -> bool {
+        self.open.is_empty() && !self.account.is_quiet_together() && !self.baselines.values().any(Baseline::is_watched)
+    }
+
     fn resolve(&mut self, config: &Config, now: WindowId) -> impl Iterator<Item = (String, Incident)> + use<> {
         resolve(&mut self.open, config, now).into_iter().map(|incident| (incident.uid.clone(), incident))
     }
@@ -184,10 +189,12 @@ impl Known {
         for (id, judged) in &mut self.accounts {
             let end = judged.account.quiet_until(judging.window);
             let mut hour = WindowId((judged.swept.0 / HOUR + 1) * HOUR);
-            while hour <= end {
+            // Who is not watched comes to be so by being seen alone, so years of nothing are one step.
+            while hour <= end && !judged.is_at_rest() {
                 judged.sweep_to(id, hour, judging, telling, &mut self.changed);
                 hour = WindowId(hour.0 + HOUR);
             }
+            judged.swept = judged.swept.max(WindowId(end.0 / HOUR * HOUR));
         }
     }
 

@@ -157,9 +157,11 @@ impl Account {
     fn change(&mut self, t: f64, change: &ChangeFact) {
         let id = change.target.id();
         self.remember_stack(id.clone(), &change.stack);
+        // Whoever may write a record could make the first use of an old secret that of a new one.
+        let created = ![&self.functions, &self.principals].iter().any(|kind| kind.flows.is_used(&id));
         for kind in [&mut self.functions, &mut self.principals] {
             if change.kind == ChangeKind::Resource {
-                kind.flows.resource(t, &id, &change.target.name, true);
+                kind.flows.resource(t, &id, &change.target.name, created);
             }
             for target in &change.grants {
                 kind.flows.grant(t, &change.role, &target.id());
@@ -227,10 +229,14 @@ impl Account {
         findings
     }
 
-    fn end_window(&mut self, judging: &Judging<'_>, out: &mut Judgement) {
+    /// Whether so many functions are quiet that the account as a whole is.
+    pub fn is_quiet_together(&self) -> bool {
         let quiet = self.low.len() as u64;
-        let others = (quiet as f64 - 1.0) >= super::LOW_SHARE * self.functions.flows.len() as f64;
-        if judging.learn_only || quiet < QUIET_TOGETHER || !others {
+        quiet >= QUIET_TOGETHER && (quiet as f64 - 1.0) >= super::LOW_SHARE * self.functions.flows.len() as f64
+    }
+
+    fn end_window(&mut self, judging: &Judging<'_>, out: &mut Judgement) {
+        if judging.learn_only || !self.is_quiet_together() {
             return;
         }
         let account = self.low.first().map(String::as_str).and_then(crate::entity::Arn::parse).map_or("", |a| a.account).to_owned();
@@ -243,8 +249,8 @@ impl Account {
             years: 0.0,
             learnt_days: self.days(judging.window),
             span: None,
-            count: quiet,
-            detail: Detail::Quiet { functions: quiet },
+            count: self.low.len() as u64,
+            detail: Detail::Quiet { functions: self.low.len() as u64 },
             before: Vec::new(),
             hours: Vec::new(),
         });
