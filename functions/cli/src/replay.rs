@@ -16,6 +16,9 @@ use crate::progress::Line;
 use crate::report;
 use crate::settings::{FileArg, Settings};
 
+/// No incident, but entities were left out: what they did nobody knows.
+const LEFT_OUT: u8 = 3;
+
 /// Arguments of `outflow replay`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -93,9 +96,10 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
         return Err(Failure::new("OF112", problem, "name a folder with CloudTrail files or CloudWatch Logs exports"));
     }
     let found = said.incidents.iter().any(|i| i.severity() >= least);
+    let code = if !found && said.coverage.beyond > 0 { LEFT_OUT } else { u8::from(found) };
     match report::print(&said, args.format, least) {
         // Whoever read it has seen enough.
-        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => return Ok(ExitCode::from(u8::from(found))),
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => return Ok(ExitCode::from(code)),
         printed => printed.map_err(|e| write_failed(Path::new("standard output"), &e))?,
     }
     if let Some(out) = &args.out {
@@ -104,7 +108,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
     if what.keep {
         pollster::block_on(told(&store)).map_err(|e| failed(&e.into(), args.state.as_deref()))?;
     }
-    Ok(ExitCode::from(u8::from(found)))
+    Ok(ExitCode::from(code))
 }
 
 fn open(state: Option<&Path>) -> Result<Embedded, Failure> {

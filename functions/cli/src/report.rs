@@ -94,13 +94,22 @@ fn nothing(said: &Report, least: Severity, below: &[&Incident]) -> String {
         return "Less than a day of logs: nothing can be called unusual yet.\nGive more, or earlier logs with --baseline.".to_owned();
     }
     match below.iter().filter(|i| i.severity() > Severity::Low).count() as u64 {
+        0 if said.coverage.beyond > 0 => format!("No incident, but {} judged.", not_judged(said.coverage.beyond)),
         0 => "No incident.".to_owned(),
         n => format!("No incident of severity {}, but {} below it.", least.word(), count(n, "incident")),
     }
 }
 
-/// What was read, since when what is judged, and what was missing.
+fn not_judged(entities: u64) -> String {
+    if entities == 1 { "1 entity was not".to_owned() } else { format!("{} entities were not", number(entities)) }
+}
+
+/// What was left out, what was read, since when what is judged, and what was missing.
 fn read(page: &mut Page<impl Write>, said: &Report) -> io::Result<()> {
+    if said.coverage.beyond > 0 {
+        let left_out = not_judged(said.coverage.beyond);
+        page.put("Unjudged", &format!("{left_out} judged: their account has more than 100,000, or there are more than 10,000 accounts"))?;
+    }
     let Coverage { tally, files, functions, principals, duplicates, .. } = &said.coverage;
     page.put("Read", &format!("{}, {}", count(*files, "file"), count(tally.records, "record")))?;
     if let (Some(from), Some(to)) = (tally.from, tally.to) {
@@ -167,11 +176,7 @@ fn missing(said: &Report) -> Vec<String> {
     }
     if said.coverage.mistimed > 0 {
         let windows = count(said.coverage.mistimed, "window");
-        all.push(format!("{windows} over 35 days away from all others: their time is not believed"));
-    }
-    if said.coverage.beyond > 0 {
-        let windows = count(said.coverage.beyond, "window");
-        all.push(format!("{windows} of entities beyond what is kept of an account: not judged"));
+        all.push(format!("{windows} far from all others: their time is not believed, and they are not judged"));
     }
     if tally.dropped > 0 {
         all.push(format!("{} of Lambda that log events were lost", count(tally.dropped, "notice")));
@@ -306,6 +311,11 @@ fn coverage_json(coverage: &Coverage) -> String {
         "rejects": coverage.rejects,
         "rejects_by_code": coverage.rejects_by_code,
         "baseline_overlaps_to": time(coverage.baseline_overlaps_to),
+        "foreign": coverage.foreign,
+        "untimed": coverage.tally.untimed,
+        "controls": coverage.tally.controls,
+        "mistimed": coverage.mistimed,
+        "beyond": coverage.beyond,
         "functions": coverage.functions,
         "principals": coverage.principals,
         "from": time(coverage.tally.from),

@@ -92,7 +92,9 @@ pub struct Coverage {
     pub duplicates: u64,
     /// Records that could not be read.
     pub rejects: u64,
-    /// The same by code.
+    /// Elements of files of logs that are something else: another service's notices, say.
+    pub foreign: u64,
+    /// The rejects by code.
     pub rejects_by_code: BTreeMap<&'static str, u64>,
     /// Where the baseline goes on after the logs to judge begin, its last record: from their first record on it is judged like them.
     pub baseline_overlaps_to: Option<Timestamp>,
@@ -102,9 +104,9 @@ pub struct Coverage {
     pub principals: u64,
     /// Calls of AWS services for themselves: counted, and never an incident.
     pub background: u64,
-    /// Windows so far behind all others that their time is not believed: kept, and not judged.
+    /// Windows so far from all others that their time is not believed: kept, and not judged.
     pub mistimed: u64,
-    /// Windows of entities that were not judged, because their account has more than are kept.
+    /// Entities that were not judged, because their account has more than are kept.
     pub beyond: u64,
     /// Functions that are named by a path and not by content.
     pub assumed: Vec<String>,
@@ -358,6 +360,9 @@ impl Reading {
             }
         };
         let decoded = self.intake.take(bytes, &function, &mut reject);
+        if decoded.format.is_some() {
+            coverage.foreign += decoded.foreign;
+        }
         if decoded.format.is_none() && decoded.rejects == 0 {
             coverage.not_logs += 1;
             if not_logs.len() < LISTED_MAX {
@@ -424,7 +429,7 @@ fn report(reading: Reading, evaluator: Evaluator<'_, Embedded>, alone: bool) -> 
     coverage.duplicates += evaluator.duplicates;
     coverage.observations = evaluator.observations;
     coverage.background = evaluator.known.background;
-    coverage.beyond = evaluator.known.beyond;
+    coverage.beyond = evaluator.known.left_out();
     coverage.mistimed = evaluator.mistimed as u64;
     coverage.assumed.sort();
     coverage.assumed.dedup();

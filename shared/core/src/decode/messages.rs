@@ -108,7 +108,8 @@ pub(super) fn message(reader: &mut Reader<'_>, text: &str, pos: usize) -> Read {
             log_event_array(reader, text, start, &origin);
         }
         (None, Some(DATA)) if !read => return Err(RejectReason::NoMessage),
-        (None, _) => reader.foreign |= !read,
+        (None, _) if !read => reader.pass_over(),
+        (None, _) => {}
     }
     Ok(at)
 }
@@ -310,7 +311,7 @@ pub(super) fn enclosed(reader: &mut Reader<'_>, pos: usize, body: &str) -> Resul
 /// The data of a stream, which may carry anything.
 pub(super) fn transported(reader: &mut Reader<'_>, pos: usize, data: &str) -> Result<(), RejectReason> {
     if !open(reader, pos, data)? {
-        reader.foreign = true;
+        reader.pass_over();
     }
     Ok(())
 }

@@ -50,6 +50,8 @@ pub struct Decoded {
     pub records: u64,
     /// Rejects handed to the sink.
     pub rejects: u64,
+    /// Elements that are no log and no broken one: a notice of another service, say.
+    pub foreign: u64,
     /// Bytes of the inflated content, without what lies in wraps.
     pub content_bytes: u64,
     /// For what is no log: what it looks like, and what to do with it.
@@ -257,6 +259,12 @@ impl Reader<'_> {
             (self.wraps, self.wrap_offset) = (wraps, wrap_offset);
             Err(RejectReason::Defect)
         })
+    }
+
+    /// Something that is no log, and no broken one.
+    fn pass_over(&mut self) {
+        self.foreign = true;
+        self.decoded.foreign += 1;
     }
 
     /// Grows with everything that is read or can't be.
