@@ -114,16 +114,24 @@ fn nothing(said: &Report, least: Severity) -> String {
         ),
         (all, young) => {
             let below = said.incidents.iter().filter(|i| i.severity() > Severity::Low).count() as u64;
+            let beyond = said.coverage.beyond;
             let mut said = match below {
                 0 => "No incident.".to_owned(),
                 n => format!("No incident of severity {}, but {} below it.", least.word(), count(n, "incident")),
             };
+            if beyond > 0 {
+                let _ = write!(said, " But {} judged.", not_judged(beyond));
+            }
             if young > 0 {
                 let _ = write!(said, " For {young} of {} accounts it is too early to judge.", all.len());
             }
             said
         }
     }
+}
+
+fn not_judged(entities: u64) -> String {
+    if entities == 1 { "1 entity was not".to_owned() } else { format!("{} entities were not", number(entities)) }
 }
 
 fn all_of(records: u64) -> String {
@@ -154,6 +162,10 @@ fn rare(page: &mut Page<impl Write>, said: &Report, mut all: Vec<&Incident>, (mo
 
 /// What was read, and what was not.
 fn coverage(page: &mut Page<impl Write>, said: &Report) -> io::Result<()> {
+    if said.coverage.beyond > 0 {
+        let left_out = not_judged(said.coverage.beyond);
+        page.put("Unjudged", &format!("{left_out} judged: their account has more than 100,000, or there are more than 10,000 accounts"))?;
+    }
     read(page, said)?;
     judged(page, said)?;
     missing(said).iter().try_for_each(|missing| page.put("Missing", missing))?;
@@ -260,11 +272,7 @@ fn missing(said: &Report) -> Vec<String> {
     }
     if said.coverage.mistimed > 0 {
         let windows = count(said.coverage.mistimed, "window");
-        all.push(format!("{windows} over 35 days away from all others: their time is not believed"));
-    }
-    if said.coverage.beyond > 0 {
-        let windows = count(said.coverage.beyond, "window");
-        all.push(format!("{windows} of entities beyond what is kept of an account: not judged"));
+        all.push(format!("{windows} far from all others: their time is not believed, and they are not judged"));
     }
     if said.coverage.cut > 0 {
         all.push(format!("{} flows, names or permissions beyond what is kept: left out", alert::count(said.coverage.cut)));
@@ -370,6 +378,11 @@ fn coverage_json(said: &Report) -> String {
         "rejects": coverage.rejects,
         "rejects_by_code": coverage.rejects_by_code,
         "baseline_overlaps_to": time(coverage.baseline_overlaps_to),
+        "foreign": coverage.foreign,
+        "untimed": coverage.tally.untimed,
+        "controls": coverage.tally.controls,
+        "mistimed": coverage.mistimed,
+        "beyond": coverage.beyond,
         "functions": coverage.functions,
         "principals": coverage.principals,
         "accounts": said.accounts.len(),

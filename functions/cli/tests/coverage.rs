@@ -33,6 +33,7 @@ struct Truth {
     /// Identity and window of each.
     seen: BTreeSet<(String, Option<i64>)>,
     duplicates: u64,
+    untimed: u64,
     functions: BTreeSet<String>,
     principals: BTreeSet<String>,
     from: Option<String>,
@@ -75,6 +76,7 @@ impl Truth {
         if !self.seen.insert((id, at.map(|s| s * 1_000 / WINDOW_MS))) {
             self.duplicates += 1;
         }
+        self.untimed += u64::from(at.is_none());
         if at.is_some() {
             let second = format!("{}T{}Z", &time[..10], &time[11..19]);
             self.from = Some(self.from.take().map_or(second.clone(), |f| f.min(second.clone())));
@@ -117,7 +119,12 @@ fn actor(e: &Value, roles: &BTreeSet<(String, String)>) -> Who {
     let assumed = u("type") == "AssumedRole" || u("arn").contains(":assumed-role/");
     let own = u("sessionContext/sessionIssuer/arn").contains(":role/aws-service-role/");
     let poller = session.starts_with("awslambda_") && session.len() > 27 && roles.iter().any(|(r, _)| *r == role(e));
-    if !u("invokedBy").is_empty() || u("type") == "AWSService" || address.ends_with(".amazonaws.com") || own || poller {
+    // Data that a service reads for somebody is read by somebody.
+    let category = text(e, "/eventCategory");
+    let on_behalf =
+        !u("invokedBy").is_empty() && u("type") != "AWSService" && !u("arn").is_empty() && !["Management", ""].contains(&category);
+    let of_service = !u("invokedBy").is_empty() || u("type") == "AWSService" || address.ends_with(".amazonaws.com");
+    if (of_service && !on_behalf) || own || poller {
         return Who::Service;
     }
     let scope = u("inScopeOf/credentialsIssuedTo");
@@ -186,6 +193,10 @@ fn changed_function(e: &Value) -> Option<String> {
     if text(e, "/eventSource") != "lambda.amazonaws.com" || !changes.iter().any(|c| name.starts_with(c)) {
         return None;
     }
+    // A call that failed may name a function that there is not.
+    if name.starts_with("Invoke") && !["", "TooManyRequestsException"].contains(&text(e, "/errorCode")) {
+        return None;
+    }
     let of_resources = e["resources"].as_array().into_iter().flatten().map(|r| text(r, "/ARN")).find(|a| a.contains(":function:"));
     let parameters = [text(e, "/requestParameters/functionName"), text(e, "/responseElements/functionArn")];
     of_resources.or(parameters.into_iter().find(|p| !p.is_empty())).map(|name| function_name(name).to_owned())
@@ -212,6 +223,11 @@ fn equals(set: &str, coverage: &Value, truth: &Truth, files: usize, not_logs: us
         "not_plain",
         "read_before",
         "unreadable",
+        "foreign",
+        "untimed",
+        "controls",
+        "mistimed",
+        "beyond",
     ];
     wanted.sort_unstable();
     assert_eq!(keys, wanted, "{set}");
@@ -221,6 +237,7 @@ fn equals(set: &str, coverage: &Value, truth: &Truth, files: usize, not_logs: us
         "observations": coverage["observations"], "rejects_by_code": coverage["rejects_by_code"], "baseline_overlaps_to": null,
         "accounts": coverage["accounts"], "accounts_too_young": coverage["accounts_too_young"],
         "late": 0, "not_plain": 0, "read_before": 0, "unreadable": 0,
+        "untimed": truth.untimed, "controls": 0, "beyond": 0, "foreign": coverage["foreign"], "mistimed": coverage["mistimed"],
     });
     assert_eq!(*coverage, counted, "{set}\nfunctions {:?}\nprincipals {:#?}", truth.functions, truth.principals);
     let by_code = coverage["rejects_by_code"].as_object().unwrap();

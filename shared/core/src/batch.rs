@@ -252,7 +252,8 @@ impl Packer {
         let window = o.time.map_or(UNTIMED, |t| t.window().0);
         let offset_ms = o.time.map_or(0, |t| t.ms().rem_euclid(WINDOW_MS) as u32);
         let end = || End { offset_ms, event: EventId::new(o.event_id) };
-        let place = match self.places.entry(place_hash(self.key, &o.subject, window)) {
+        let hash = place_hash(self.key, &o.subject, window);
+        let place = match self.places.entry(hash) {
             hash_map::Entry::Vacant(vacant) => {
                 let only = end();
                 self.kinds.push((window, o.subject.class));
@@ -268,7 +269,7 @@ impl Packer {
             }
         };
         let value = |v: f64| if v > 0.0 { bucket(v) + 1 } else { 0 };
-        self.rows.push(Row { subject: place, identity: self.identity(o), values: [value(o.values[0]), value(o.values[1])] });
+        self.rows.push(Row { subject: place, identity: self.identity(o, hash), values: [value(o.values[0]), value(o.values[1])] });
     }
 
     /// Whether it is time to [`Packer::finish`].
@@ -318,11 +319,17 @@ impl Packer {
         order
     }
 
-    fn identity(&self, o: &Observation<'_>) -> u64 {
+    /// A record of CloudTrail says the same in every feed, so its identity holds all that it says: whoever can plant a record
+    /// under the id of another adds one and takes none away. The log of a function says who it is in some feeds and not in
+    /// others, so there the id, the instant and the function's name are all.
+    fn identity(&self, o: &Observation<'_>, subject: u128) -> u64 {
         let mut hasher = SipHasher13::new_with_key(&self.key.0);
         hasher.write(o.identity.id);
         hasher.write(&o.identity.ordinal.to_le_bytes());
         hasher.write(o.identity.scope);
+        if o.subject.class == Class::Trail {
+            hasher.write(&subject.to_le_bytes());
+        }
         hasher.finish() >> (64 - IDENTITY_BITS) & !1 | u64::from(o.identity.primary)
     }
 }

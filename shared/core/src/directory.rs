@@ -1,8 +1,8 @@
 //! Who is who: which role is a function's, and which function a log's name means.
 //!
 //! A session of a role belongs to a function if the session is named after it (Lambda names them so) or if the role is one
-//! function's alone; a session with a poller's name is Lambda's in a role that Lambda takes, and there alone; else it is the
-//! role's, or the person's behind single sign-on. Bindings are learnt in order of time, as
+//! function's alone; a session with a poller's name is Lambda's in a role that Lambda takes, and there alone, for what
+//! pollers do; else it is the role's, or the person's behind single sign-on. Bindings are learnt in order of time, as
 //! windows are judged. The names of functions are learnt when they are read: a log names no Region, so where the trail
 //! shows just one function of that name, the log is that function's. Nothing is forgotten, up to the bounds.
 
@@ -12,7 +12,7 @@ use minicbor::{Decode, Encode};
 
 use crate::entity::{Arn, Entity, EntityKind, function_name};
 use crate::limits::{DIRECTORY_FUNCTIONS_MAX, FUNCTIONS_PER_ROLE_MAX};
-use crate::observe::{Actor, Subject, Target, What, is_poller};
+use crate::observe::{Actor, Subject, Target, What, is_poller, is_pollers_call};
 
 /// What acts in the sessions of pollers.
 const LAMBDA: &str = "lambda.amazonaws.com";
@@ -106,11 +106,24 @@ impl Directory {
         match actor {
             Actor::Function(arn) => of(EntityKind::Function, arn),
             Actor::Named { account, region, name, .. } => self.named(account, region, name),
-            Actor::Session { role, session } => self.session(role, session),
+            Actor::Session { role, session } => self.session(role, session, true),
             Actor::Principal(id) => of(EntityKind::Principal, id),
             Actor::Source(id) => of(EntityKind::Source, id),
             Actor::Service(id) => of(EntityKind::Service, id),
         }
+    }
+
+    /// Who acts in an observation: whoever has a role of a poller's chooses the name of a session, but not what pollers do.
+    pub fn acting(&self, subject: &Subject<'_>) -> Entity {
+        match &subject.actor {
+            Actor::Session { role, session } => self.session(role, session, may_poll(&subject.what)),
+            actor => self.entity(actor),
+        }
+    }
+
+    /// Whether two observations of one actor are [`Directory::acting`]'s same entity.
+    pub fn acts_alike(a: &Subject<'_>, b: &Subject<'_>) -> bool {
+        !matches!(&a.actor, Actor::Session { session, .. } if is_poller(session)) || may_poll(&a.what) == may_poll(&b.what)
     }
 
     fn named(&self, account: &str, region: &str, name: &str) -> Entity {
@@ -127,9 +140,9 @@ impl Directory {
         }
     }
 
-    fn session(&self, role: &str, session: &str) -> Entity {
+    fn session(&self, role: &str, session: &str, may_poll: bool) -> Entity {
         let functions = self.roles.get(role);
-        if is_poller(session) && (functions.is_some() || self.polled.contains(role)) {
+        if may_poll && is_poller(session) && (functions.is_some() || self.polled.contains(role)) {
             return Entity { kind: EntityKind::Service, id: LAMBDA.to_owned() };
         }
         let named = functions.and_then(|f| f.get(session));
@@ -156,10 +169,19 @@ impl Directory {
     }
 }
 
+/// Whether a poller of Lambda may do this.
+fn may_poll(what: &What<'_>) -> bool {
+    match what {
+        What::Flow { service, action, .. } => is_pollers_call(service, action),
+        What::Change { .. } => false,
+        _ => true,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observe::Class;
+    use crate::observe::{Class, Outcome};
 
     fn bind(directory: &mut Directory, arn: &'static str, role: &'static str) {
         let subject = Subject {
@@ -199,10 +221,18 @@ mod tests {
         };
         d.learn_binding(&by_lambda);
         bind(&mut d, "arn:aws:lambda:r:1:function:f", "arn:aws:iam::1:role/f");
-        let of = |role: &'static str| d.entity(&Actor::Session { role: role.into(), session: "awslambda_1_20250901120000123".into() });
+        let poller = |role: &'static str| Actor::Session { role: role.into(), session: "awslambda_1_20250901120000123".into() };
+        let of = |role: &'static str| d.entity(&poller(role));
         assert_eq!(of(polled).kind, EntityKind::Service);
         assert_eq!(of("arn:aws:iam::1:role/f").kind, EntityKind::Service);
         assert_eq!((of(other).kind, of(other).id.as_str()), (EntityKind::Principal, other));
+        let acting = |role: &'static str, service: &'static str, action: &'static str| {
+            let what = What::Flow { service: service.into(), action: action.into(), target: None, outcome: Outcome::Ok, data: true };
+            d.acting(&Subject { class: Class::Trail, account: "1".into(), actor: poller(role), what }).id
+        };
+        assert_eq!(acting(polled, "sqs", "ReceiveMessage"), LAMBDA);
+        assert_eq!(acting(polled, "s3", "GetObject"), polled, "pollers read no objects");
+        assert_eq!(acting("arn:aws:iam::1:role/f", "dynamodb", "Scan"), "arn:aws:lambda:r:1:function:f");
     }
 
     #[test]

@@ -177,10 +177,13 @@ pub fn fold(window: WindowId, mut content: Window, directory: &mut Directory) ->
         directory.learn_binding(&folded.subject);
     }
     let mut all: BTreeMap<String, AccountFacts> = BTreeMap::new();
-    let same = |a: &Folded, b: &Folded| (&a.subject.actor, &a.subject.account) == (&b.subject.actor, &b.subject.account);
+    let same = |a: &Folded, b: &Folded| {
+        let (a, b) = (&a.subject, &b.subject);
+        (&a.actor, &a.account) == (&b.actor, &b.account) && Directory::acts_alike(a, b)
+    };
     for of_actor in content.subjects.chunk_by_mut(same) {
         let Some(subject) = of_actor.first().map(|folded| &folded.subject) else { continue };
-        let entity = directory.entity(&subject.actor);
+        let entity = directory.acting(subject);
         let account = account_of(&entity, &subject.account);
         fold_actor(window, of_actor, (entity, &account), all.entry(account.clone()).or_default(), directory);
     }

@@ -13,6 +13,9 @@ pub const GRANTS_MAX: usize = 16;
 /// Characters of an event id that is no UUID: CloudTrail's own ids have 36, log events' 56.
 pub const EVENT_ID_MAX: usize = 64;
 
+/// Bytes of the name of an actor, a target or a role: AWS's longest ARN has 2,048.
+pub const NAME_BYTES_MAX: usize = 2_048;
+
 /// Observations from which replay empties its packer, when the file that brought them is read: some 4 MB and those of one
 /// file, so that memory doesn't grow with the log.
 pub const PACKER_ROWS_FULL: usize = 1 << 16;
@@ -71,8 +74,13 @@ pub const OBJECT_BYTES_MAX: usize = 64 << 20;
 /// gzip bomb may claim a thousand times its size. What lies behind is a reject.
 pub const INFLATED_BYTES_MAX: usize = 256 << 20;
 
+/// Records of one file or delivery, each of which takes some 100 bytes until the file is read: CloudTrail's files have 50 MB,
+/// which are 50,000 records, and log events of 64 bytes are shorter than any that Lambda writes. What lies behind is a reject.
+pub const RECORDS_MAX: u64 = 4_000_000;
+
 /// Inflated bytes of one delivery inside another (an `awslogs`, a Kinesis record): such a delivery fits the 1 MB of an
 /// asynchronous invocation, and real logs shrink some twentyfold, never a hundredfold.
+/// All such deliveries of one file together have [`INFLATED_BYTES_MAX`]: it is read whole, but no small file costs an hour.
 pub const WRAPPED_BYTES_MAX: usize = 64 << 20;
 
 /// Deflate can't shrink further than 1,032 : 1 (258 bytes in two bits, RFC 1951); a length field that says more lies.

@@ -1,10 +1,12 @@
 //! A window: the set union of the batches that fall into it.
 //!
 //! The same observations in any order, cut in any way, any number of times, give the same window: rows are united by their
-//! identity, subjects by their content, ends by the earlier and the later. Should two observations share an identity (one
-//! event told differently by two feeds, or a collision), the lesser stays, whatever came first. There is deliberately no
-//! entity here: who a session belongs to is `directory`'s to say.
+//! identity, subjects by their content, ends by the earlier and the later. Should two observations share an identity and
+//! differ (a log line told differently by two feeds, bytes that somebody forged, a collision), the lesser subject and the
+//! greater values stay, whatever came first. There is deliberately no entity here: who a session belongs to is `directory`'s
+//! to say.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use crate::batch::{Batch, End, Row};
@@ -93,7 +95,7 @@ fn in_order(all: &mut Batch, mut rows: Vec<Row>) {
     let mut rank = vec![0u32; order.len()];
     order.iter().enumerate().for_each(|(i, &number)| rank[number as usize] = i as u32);
     rows.iter_mut().for_each(|r| r.subject = rank[r.subject as usize]);
-    rows.sort_unstable_by_key(|r| (r.identity, r.subject, r.values));
+    rows.sort_unstable_by_key(|r| (r.identity, r.subject, Reverse(r.values)));
     rows.dedup_by_key(|r| r.identity);
     rows.sort_unstable();
     let mut entries: Vec<Option<_>> = std::mem::take(&mut all.entries).into_iter().map(Some).collect();
@@ -128,6 +130,10 @@ mod tests {
     use proptest::prelude::*;
 
     fn packed(events: &[(u8, u8)]) -> Vec<Batch> {
+        packed_with(events, |id| f64::from(id))
+    }
+
+    fn packed_with(events: &[(u8, u8)], value: impl Fn(u8) -> f64) -> Vec<Batch> {
         let mut packer = Packer::new(HashKey([1; 16]));
         for (id, who) in events {
             packer.add(&Observation {
@@ -140,10 +146,23 @@ mod tests {
                 time: Timestamp::from_ms(1_700_000_000_000 + i64::from(*id)),
                 identity: Identity { id: &[*id], ordinal: 0, scope: b"", primary: true },
                 event_id: "x",
-                values: [f64::from(*id), 0.0],
+                values: [value(*id), 0.0],
             });
         }
         packer.finish().0
+    }
+
+    /// Whoever may write a record may write another's event id into it, and any bytes.
+    #[test]
+    fn a_planted_record_takes_nothing_away() {
+        let genuine = || packed_with(&[(1, 5)], |_| 1e6);
+        let window = genuine()[0].window;
+        for planted in [packed(&[(1, 1)]), packed(&[(1, 9)]), packed_with(&[(1, 5)], |_| 0.0)] {
+            for parts in [[genuine(), planted.clone()].concat(), [planted, genuine()].concat()] {
+                let rows = unite(window, Class::Trail, parts).0.rows;
+                assert!(rows.iter().any(|r| r.identity == genuine()[0].rows[0].identity && r.values == genuine()[0].rows[0].values));
+            }
+        }
     }
 
     proptest! {

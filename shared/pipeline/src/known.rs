@@ -66,6 +66,11 @@ impl Judged {
         self.note(&opened);
     }
 
+    /// Whether no hour of silence has anything to say.
+    fn is_at_rest(&self) -> bool {
+        self.open.is_empty() && !self.account.is_quiet_together() && !self.baselines.values().any(Baseline::is_watched)
+    }
+
     fn resolve(&mut self, config: &Config, now: WindowId) -> impl Iterator<Item = (String, Incident)> + use<> {
         resolve(&mut self.open, config, now).into_iter().map(|incident| (incident.uid.clone(), incident))
     }
@@ -125,8 +130,8 @@ pub struct Known {
     pub sights: Vec<(String, Finding)>,
     /// Calls of AWS services for themselves.
     pub background: u64,
-    /// Windows of entities that had no baseline, because an account has too many.
-    pub beyond: u64,
+    /// Hashes of the entities that got no baseline, because an account has too many; at most as many as one account may have.
+    left_out: BTreeSet<u64>,
 }
 
 impl Known {
@@ -143,7 +148,7 @@ impl Known {
         for (id, facts) in facts {
             self.background += facts.background;
             if self.accounts.len() >= ACCOUNTS_MAX && !self.accounts.contains_key(&id) {
-                self.beyond += facts.entities.len() as u64;
+                facts.entities.keys().for_each(|entity| leave_out(&mut self.left_out, &id, entity));
                 continue;
             }
             let judged = self.accounts.entry(id.clone()).or_insert_with(|| Judged::new(Account::new(window)));
@@ -154,7 +159,7 @@ impl Known {
                 if judged.baselines.len() < ENTITIES_MAX {
                     judged.baselines.insert(entity.clone(), Baseline::new(window));
                 } else {
-                    self.beyond += 1;
+                    leave_out(&mut self.left_out, &id, entity);
                 }
             }
             let judging = Judging { window, config, learn_only, alerted: &judged.alerted() };
@@ -184,10 +189,12 @@ impl Known {
         for (id, judged) in &mut self.accounts {
             let end = judged.account.quiet_until(judging.window);
             let mut hour = WindowId((judged.swept.0 / WINDOWS_PER_HOUR + 1) * WINDOWS_PER_HOUR);
-            while hour <= end {
+            // Who is not watched comes to be so by being seen alone, so years of nothing are one step.
+            while hour <= end && !judged.is_at_rest() {
                 judged.sweep_to(id, hour, judging, telling, &mut self.changed);
                 hour = WindowId(hour.0 + WINDOWS_PER_HOUR);
             }
+            judged.swept = judged.swept.max(WindowId(end.0 / WINDOWS_PER_HOUR * WINDOWS_PER_HOUR));
         }
     }
 
@@ -213,6 +220,11 @@ impl Known {
         }
     }
 
+    /// Entities that are not judged, because their account has too many, or there are too many accounts.
+    pub fn left_out(&self) -> u64 {
+        self.left_out.len() as u64
+    }
+
     /// Accounts by id.
     pub fn accounts(&self) -> impl Iterator<Item = (&str, &Account)> {
         self.accounts.iter().map(|(id, judged)| (id.as_str(), &judged.account))
@@ -231,6 +243,13 @@ impl Known {
     /// Open incidents of an account.
     pub fn open(&self, account: &str) -> &[Incident] {
         self.accounts.get(account).map_or(&[], |j| &j.open)
+    }
+}
+
+fn leave_out(left_out: &mut BTreeSet<u64>, account: &str, entity: &Entity) {
+    if left_out.len() < ENTITIES_MAX {
+        let hash = blake3::hash(format!("{account} {entity}").as_bytes());
+        left_out.insert(hash.as_bytes().iter().take(8).fold(0, |n, byte| n << 8 | u64::from(*byte)));
     }
 }
 

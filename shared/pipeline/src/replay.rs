@@ -18,7 +18,7 @@ use outflow_core::directory::Directory;
 use outflow_core::entity::EntityKind;
 use outflow_core::incident::{Incident, Severity};
 use outflow_core::observe::{Actor, Class, What};
-use outflow_core::time::{Timestamp, WINDOWS_PER_DAY, WindowId};
+use outflow_core::time::{Timestamp, WINDOWS_PER_DAY, WINDOWS_PER_HOUR, WindowId};
 
 use crate::head::{self, FORMAT, HeadError};
 use crate::ingest::{Intake, Tally, commit};
@@ -37,6 +37,10 @@ const MISTIMED_WINDOWS: u32 = 35 * WINDOWS_PER_DAY;
 const MISTIMED_SHARE: usize = 100;
 /// Windows before the last one judged from which records count as late: deliveries overlap by an hour at most.
 const LATE_LEAST: u32 = 12;
+/// Within one run a pause is too long already where it is over an hour and twice the longest among the other windows: who acts
+/// rarely, or not at night, has pauses like it.
+const PAUSE_WINDOWS: u32 = WINDOWS_PER_HOUR;
+const PAUSE_TIMES: u32 = 2;
 /// Windows judged between two checkpoints of a state file: a day of a busy account.
 const CHECKPOINT_WINDOWS: usize = WINDOWS_PER_DAY as usize;
 
@@ -101,7 +105,9 @@ pub struct Coverage {
     pub unnamed: u64,
     /// Records that could not be read.
     pub rejects: u64,
-    /// The same by code.
+    /// Elements of files of logs that are something else: another service's notices, say.
+    pub foreign: u64,
+    /// The rejects by code.
     pub rejects_by_code: BTreeMap<&'static str, u64>,
     /// Where the baseline goes on after the logs to judge begin, its last record: from their first record on it is judged like them.
     pub baseline_overlaps_to: Option<Timestamp>,
@@ -111,9 +117,9 @@ pub struct Coverage {
     pub principals: u64,
     /// Calls of AWS services for themselves: counted, and never an incident.
     pub background: u64,
-    /// Windows so far behind all others that their time is not believed: kept, and not judged.
+    /// Windows so far from all others that their time is not believed: kept, and not judged.
     pub mistimed: u64,
-    /// Windows of entities that were not judged, because their account has more than are kept.
+    /// Entities that were not judged, because their account has more than are kept.
     pub beyond: u64,
     /// What was left out at a bound of what is kept: names that one record lists, functions of a role, flows, permissions and
     /// the like, each time it came; of a state file, since it began.
@@ -297,9 +303,10 @@ async fn judge(
 }
 
 /// How many of the last windows lie so far behind all others, and are so few, that their time must be wrong: a clock or a
-/// forger. They go on waiting, since judging them would make everything before them late.
+/// forger. They go on waiting, since judging them would make everything before them late, and silence of all that is missing.
 fn mistimed(waiting: &[WindowId], before: Option<WindowId>) -> usize {
     let known = if before.is_some() { MISTIMED_SHARE } else { 0 };
+    let pauses = pauses(waiting);
     let mut few = 0;
     for i in (0..waiting.len()).rev() {
         let last = if i == 0 { before } else { waiting.get(i - 1).copied() };
@@ -308,18 +315,37 @@ fn mistimed(waiting: &[WindowId], before: Option<WindowId>) -> usize {
         if behind * MISTIMED_SHARE > i + known {
             break;
         }
-        if window.0.saturating_sub(last.0) > MISTIMED_WINDOWS {
+        let gap = window.0.saturating_sub(last.0);
+        let usual = i.checked_sub(1).and_then(|i| pauses.get(i)).map(|longest| PAUSE_WINDOWS.max(longest.saturating_mul(PAUSE_TIMES)));
+        let is_pause = behind * MISTIMED_SHARE <= i && usual.is_some_and(|usual| gap > usual);
+        if gap > MISTIMED_WINDOWS || is_pause {
             few = behind;
         }
     }
     few
 }
 
-/// How many of the first windows lie so far before all others, and are so few.
+/// How many of the first windows lie so far before all others, and are so few: the same, seen from the other end.
 fn mistimed_first(waiting: &[WindowId]) -> usize {
-    let gaps = waiting.windows(2).enumerate().take_while(|(i, _)| (i + 1) * MISTIMED_SHARE < waiting.len() - i);
-    let far = gaps.filter(|(_, pair)| pair.iter().rev().map(|w| w.0).reduce(|a, b| a - b).is_some_and(|d| d > MISTIMED_WINDOWS));
-    far.map(|(i, _)| i + 1).last().unwrap_or(0)
+    let mirrored: Vec<WindowId> = waiting.iter().rev().map(|w| WindowId(u32::MAX - w.0)).collect();
+    mistimed(&mirrored, None)
+}
+
+/// The longest pause up to each window. What lies before the first few counts for nothing: who forges one end forges both.
+fn pauses(waiting: &[WindowId]) -> Vec<u32> {
+    let few = waiting.len() / MISTIMED_SHARE;
+    let gaps = waiting.windows(2).enumerate().map(|(i, pair)| match pair {
+        [a, b] if i >= few => b.0.saturating_sub(a.0),
+        _ => 0,
+    });
+    let mut longest = 0;
+    std::iter::once(0)
+        .chain(gaps)
+        .map(|gap| {
+            longest = gap.max(longest);
+            longest
+        })
+        .collect()
 }
 
 async fn save(replay: &Replay, store: &Embedded, evaluator: &mut Evaluator<'_, Embedded>) -> Result<(), StoreError> {
@@ -396,6 +422,9 @@ impl Reading {
         let unnamed = self.intake.tally.unnamed;
         let decoded = self.intake.take(bytes, &function, &mut reject);
         coverage.unnamed += u64::from(self.intake.tally.unnamed > unnamed);
+        if decoded.format.is_some() {
+            coverage.foreign += decoded.foreign;
+        }
         if decoded.format.is_none() && decoded.rejects == 0 {
             coverage.not_logs += 1;
             if not_logs.len() < LISTED_MAX {
@@ -469,7 +498,7 @@ fn report(reading: Reading, evaluator: Evaluator<'_, Embedded>) -> Report {
     (coverage.fresh, coverage.late) = (evaluator.fresh, evaluator.late);
     coverage.observations = evaluator.observations;
     coverage.background = evaluator.known.background;
-    coverage.beyond = evaluator.known.beyond;
+    coverage.beyond = evaluator.known.left_out();
     let known = evaluator.known.accounts().map(|(_, account)| account.cut()).chain([evaluator.known.directory.cut()]);
     coverage.cut = known.fold(coverage.tally.cut, u64::saturating_add);
     coverage.mistimed = evaluator.mistimed as u64;
@@ -519,12 +548,22 @@ mod tests {
         let late = 1_000_000 + far;
         assert_eq!(mistimed(&with(&[], &[late]), None), 1);
         assert_eq!(mistimed(&with(&[], &[late, late + far]), None), 2, "each far from the next");
-        assert_eq!(mistimed(&with(&[], &[1_001_000]), None), 0, "near enough");
+        assert_eq!(mistimed(&with(&[], &[1_000_511]), None), 0, "near enough");
+        assert_eq!(mistimed(&with(&[], &[1_000_513]), None), 1, "more than an hour, where the others leave five minutes");
+        assert_eq!(mistimed(&with(&[], &[1_000_513, 1_000_514, 1_000_900]), None), 3);
+        assert_eq!(mistimed(&windows(1_000_500, 10).into_iter().chain([WindowId(late)]).collect::<Vec<_>>(), None), 0, "few windows");
         assert_eq!(mistimed(&windows(1_000_000, 3), None), 0, "nothing to compare with");
         assert_eq!(mistimed(&[WindowId(late)], Some(WindowId(1_000_500))), 1, "alone, after what a state file knows");
         assert_eq!(mistimed(&windows(late, 288), Some(WindowId(1_000_500))), 0, "a day of logs after a long pause");
         let early = with(&[1_000_000 - 2 * far, 1_000_000 - far], &[]);
         assert_eq!(mistimed_first(&early), 2);
+        assert_eq!(mistimed_first(&with(&[999_000], &[1_001_600])), 1, "the other end is forged, too");
+        assert_eq!(mistimed(&with(&[999_000], &[1_001_600]), None), 1);
+        // At work by day, and nights of twelve hours: a weekend is no surprise, a month is.
+        let days: Vec<WindowId> = (0..20).flat_map(|day| windows(1_000_000 + day * WINDOWS_PER_DAY, 144)).collect();
+        let then = |w: u32| days.iter().copied().chain([WindowId(1_000_000 + 19 * WINDOWS_PER_DAY + 143 + w)]).collect::<Vec<_>>();
+        assert_eq!(mistimed(&then(WINDOWS_PER_DAY), None), 0);
+        assert_eq!(mistimed(&then(30 * WINDOWS_PER_DAY), None), 1);
         assert_eq!(mistimed_first(&bulk), 0);
         assert_eq!(mistimed_first(&[]), 0);
     }

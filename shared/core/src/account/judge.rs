@@ -171,9 +171,11 @@ impl Account {
     fn change(&mut self, t: f64, change: &ChangeFact) {
         let id = change.target.id();
         self.remember_stack(id.clone(), &change.stack);
+        // Whoever may write a record could make the first use of an old secret that of a new one.
+        let created = ![&self.functions, &self.principals].iter().any(|kind| kind.flows.is_used(&id));
         for kind in [&mut self.functions, &mut self.principals] {
             if change.kind == ChangeKind::Resource {
-                kind.flows.resource(t, &id, &change.target.name, true);
+                kind.flows.resource(t, &id, &change.target.name, created);
             }
             for target in &change.grants {
                 kind.flows.grant(t, &change.role, &target.id());
@@ -247,6 +249,11 @@ impl Account {
             findings.retain(|f| !is_quiet(f) || baseline.tell_quiet(f, judging.config.resolve_minutes / MINUTES_PER_WINDOW));
         }
         findings
+    }
+
+    /// Whether so many functions are quiet that the account as a whole is.
+    pub fn is_quiet_together(&self) -> bool {
+        self.low.len().checked_sub(1).is_some_and(|others| together::is_news(others, self.functions.flows.len()))
     }
 
     fn end_window(&mut self, judging: &Judging<'_>, out: &mut Judgement) {

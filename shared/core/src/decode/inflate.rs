@@ -18,6 +18,8 @@ pub(super) struct Unpacked<'a> {
     pub(super) content: Content<'a>,
     /// What was wrong on the way.
     pub(super) fault: Option<RejectReason>,
+    /// Bytes that were made of these, of use or not.
+    pub(super) inflated: usize,
 }
 
 /// The content, after one inflation.
@@ -35,29 +37,33 @@ const GZIP: &[u8] = &[0x1F, 0x8B];
 /// Inflates and makes text. `buffer` is reused from file to file and never shrinks.
 pub(super) fn unpack<'a>(bytes: &'a [u8], cap: usize, inflater: &mut Decompressor, buffer: &'a mut Vec<u8>) -> Unpacked<'a> {
     let inflated = if bytes.starts_with(GZIP) {
-        Some(gunzip(bytes, cap, inflater, buffer))
+        Ok(gunzip(bytes, cap, inflater, buffer))
     } else if is_zlib(bytes) {
         unzlib(bytes, cap, inflater, buffer)
     } else {
-        None
+        Err(0)
     };
-    let Some((len, fault)) = inflated else { return plain(bytes, cap, buffer) };
+    let (len, fault) = match inflated {
+        Ok(inflated) => inflated,
+        Err(tried) => return plain(bytes, cap, buffer, tried),
+    };
     let content = buffer.get_mut(..len).unwrap_or_default();
     if content.starts_with(GZIP) {
-        return Unpacked { content: Content::Packed(content), fault };
+        return Unpacked { content: Content::Packed(content), fault, inflated: len };
     }
     match foreign(content) {
-        Some((what, reason)) => Unpacked { content: Content::Foreign(what), fault: fault.or(reason) },
-        None => Unpacked { content: Content::Text(mend(content)), fault },
+        Some((what, reason)) => Unpacked { content: Content::Foreign(what), fault: fault.or(reason), inflated: len },
+        None => Unpacked { content: Content::Text(mend(content)), fault, inflated: len },
     }
 }
 
-/// Content that lay there uncompressed: borrowed as it is where it is valid.
-fn plain<'a>(bytes: &'a [u8], cap: usize, buffer: &'a mut Vec<u8>) -> Unpacked<'a> {
+/// Content that lay there uncompressed: borrowed as it is where it is valid. `tried` bytes were inflated in vain.
+fn plain<'a>(bytes: &'a [u8], cap: usize, buffer: &'a mut Vec<u8>, tried: usize) -> Unpacked<'a> {
     let fault = (bytes.len() > cap).then_some(RejectReason::TooLarge);
     let bytes = bytes.get(..cap).unwrap_or(bytes);
+    let inflated = tried + bytes.len();
     if let Some((what, reason)) = foreign(bytes) {
-        return Unpacked { content: Content::Foreign(what), fault: fault.or(reason) };
+        return Unpacked { content: Content::Foreign(what), fault: fault.or(reason), inflated };
     }
     let content = match std::str::from_utf8(bytes) {
         Ok(text) => Content::Text(text),
@@ -67,7 +73,7 @@ fn plain<'a>(bytes: &'a [u8], cap: usize, buffer: &'a mut Vec<u8>) -> Unpacked<'
             Content::Text(mend(buffer))
         }
     };
-    Unpacked { content, fault }
+    Unpacked { content, fault, inflated }
 }
 
 /// Every byte that is no UTF-8 becomes `?`.
@@ -175,21 +181,21 @@ fn stream(decoder: &mut impl Read, cap: usize, buffer: &mut Vec<u8>) -> Option<R
     }
 }
 
-/// Nothing where nothing inflates: two letters of text may look like the header.
-fn unzlib(bytes: &[u8], cap: usize, inflater: &mut Decompressor, buffer: &mut Vec<u8>) -> Option<(usize, Option<RejectReason>)> {
+/// Where nothing inflates, how much was tried: two letters of text may look like the header.
+fn unzlib(bytes: &[u8], cap: usize, inflater: &mut Decompressor, buffer: &mut Vec<u8>) -> Result<(usize, Option<RejectReason>), usize> {
     let mut room = bytes.len().saturating_mul(8).min(cap);
     loop {
         reserve(buffer, room);
         match inflater.zlib_decompress(bytes, buffer.get_mut(..room).unwrap_or_default()) {
-            Ok(len) => return Some((len, None)),
+            Ok(len) => return Ok((len, None)),
             Err(DecompressionError::InsufficientSpace) if room < cap => room = room.saturating_mul(4).min(cap),
             Err(_) => break,
         }
     }
     if std::str::from_utf8(bytes).is_ok() {
-        return None;
+        return Err(room);
     }
     buffer.clear();
     let fault = stream(&mut flate2::bufread::ZlibDecoder::new(bytes), cap, buffer);
-    (!buffer.is_empty()).then_some((buffer.len(), fault))
+    if buffer.is_empty() { Err(0) } else { Ok((buffer.len(), fault)) }
 }

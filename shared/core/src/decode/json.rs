@@ -172,7 +172,7 @@ fn element(reader: &mut Reader<'_>, text: &str, pos: usize, marker: &str, read: 
 /// Reads an object that may be anything, by the first key that tells what it is.
 pub(super) fn document(reader: &mut Reader<'_>, text: &str, pos: usize) -> Read {
     if byte(text, pos) != b'{' {
-        reader.foreign = true;
+        reader.pass_over();
         return skip_value(text, pos, VALUE_BYTES_MAX).ok_or(RejectReason::Syntax);
     }
     // Among bare lines of a function everything is one.
@@ -186,7 +186,9 @@ pub(super) fn document(reader: &mut Reader<'_>, text: &str, pos: usize) -> Read 
             Member::Key(key, value) => (key, value),
             Member::End(end) => {
                 // Nothing of AWS.
-                reader.foreign |= arrays == 0;
+                if arrays == 0 {
+                    reader.pass_over();
+                }
                 return Ok(end);
             }
             Member::Broken if arrays == 0 => return Err(RejectReason::Syntax),

@@ -72,6 +72,9 @@ pub(super) fn read_export(reader: &mut Reader<'_>, text: &str) {
                 if let Some((from, time, skip)) = before {
                     export_event(reader, text, from, skip, start, time);
                 }
+                if reader.is_full() {
+                    return reader.give_up(start);
+                }
                 open = Some((start, time, skip));
             }
             (None, Some(_)) => {}
@@ -102,7 +105,7 @@ fn tail_stream(message: &str) -> (&str, &str) {
 }
 
 /// `2025/03/20/[$LATEST]0a1b…`, in shared groups `2025/03/20/name[1]0a1b…`.
-pub(super) fn is_function_stream(text: &str) -> bool {
+fn is_function_stream(text: &str) -> bool {
     let mut parts = text.splitn(4, '/');
     let digits = |part: Option<&str>, n: usize| part.is_some_and(|p| p.len() == n && p.bytes().all(|b| b.is_ascii_digit()));
     digits(parts.next(), 4)
@@ -113,6 +116,9 @@ pub(super) fn is_function_stream(text: &str) -> bool {
 
 pub(super) fn read_bare(reader: &mut Reader<'_>, text: &str) {
     for (start, line) in Lines(text, 0) {
+        if reader.is_full() {
+            return reader.give_up(start);
+        }
         if !line.trim().is_empty() {
             bare_event(reader, start, line, Format::Lines);
         }

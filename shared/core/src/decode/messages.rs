@@ -2,8 +2,8 @@
 //!
 //! Layouts: "Log group-level subscription filters" of the CloudWatch Logs user guide, and the events that Lambda gives
 //! for CloudWatch Logs, Kinesis and Firehose. In centralised groups owner and group are the central ones: the system
-//! fields of an event (`@aws.account`, `@source.log`) go first. A record of CloudTrail in a log event is a record, but
-//! not in a function's own log: there anybody may print one.
+//! fields of an event (`@aws.account`, `@source.log`) go first. A record of CloudTrail in a log event is a record
+//! in a stream that CloudTrail writes, and nowhere else: elsewhere anybody may print one.
 
 use base64::Engine;
 use base64::alphabet;
@@ -15,7 +15,7 @@ use super::json::{Read, after_arrays, elements, object, parse, string};
 use super::platform::{Figure, line};
 use super::record::{LogRecord, Origin, Text, lenient};
 use super::scan::{Member, byte, member, skip_string, skip_value, unescape};
-use super::{Format, Reader, RejectReason, json, lines, trail};
+use super::{Format, Reader, RejectReason, json, trail};
 use crate::limits::{LINE_BYTES_MAX, VALUE_BYTES_MAX, WRAPPED_BYTES_MAX};
 use crate::time::Timestamp;
 
@@ -108,7 +108,8 @@ pub(super) fn message(reader: &mut Reader<'_>, text: &str, pos: usize) -> Read {
             log_event_array(reader, text, start, &origin);
         }
         (None, Some(DATA)) if !read => return Err(RejectReason::NoMessage),
-        (None, _) => reader.foreign |= !read,
+        (None, _) if !read => reader.pass_over(),
+        (None, _) => {}
     }
     Ok(at)
 }
@@ -197,11 +198,26 @@ pub(super) fn deliver(
     Ok(())
 }
 
-/// Group or stream say that CloudTrail may write here: its stream is named `ACCOUNT_CloudTrail_REGION`, its group is any
-/// but a function's. Elsewhere, and where nothing names the origin, what looks like CloudTrail's was printed by code.
+/// CloudTrail writes here: the group is no function's, and the stream is named as CloudTrail names its own. Elsewhere, and
+/// where nothing names the stream, what looks like CloudTrail's was printed by code: whoever runs a container chooses what its
+/// log says, but not where it stands.
 fn of_trail(origin: &Origin<'_>) -> bool {
-    let of_function = origin.group.starts_with("/aws/lambda/") || lines::is_function_stream(&origin.stream);
-    !of_function && (!origin.group.is_empty() || origin.stream.contains("_CloudTrail_"))
+    !origin.group.starts_with("/aws/lambda/") && is_trail_stream(&origin.stream)
+}
+
+/// `ACCOUNT_CloudTrail_REGION`; an organisation's id may stand before it, a number behind it.
+fn is_trail_stream(stream: &str) -> bool {
+    let Some((head, tail)) = stream.split_once("_CloudTrail_") else { return false };
+    let (organisation, account) = head.rsplit_once('_').unwrap_or(("", head));
+    let (region, number) = tail.split_once('_').unwrap_or((tail, "0"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit());
+    let of_region = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
+    (organisation.is_empty() || organisation.starts_with("o-"))
+        && account.len() == 12
+        && digits(account)
+        && !region.is_empty()
+        && region.bytes().all(of_region)
+        && digits(number)
 }
 
 /// `events` of `aws logs filter-log-events` (with streams) or `get-log-events` (without).
@@ -295,7 +311,7 @@ pub(super) fn enclosed(reader: &mut Reader<'_>, pos: usize, body: &str) -> Resul
 /// The data of a stream, which may carry anything.
 pub(super) fn transported(reader: &mut Reader<'_>, pos: usize, data: &str) -> Result<(), RejectReason> {
     if !open(reader, pos, data)? {
-        reader.foreign = true;
+        reader.pass_over();
     }
     Ok(())
 }

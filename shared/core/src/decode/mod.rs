@@ -27,7 +27,7 @@ pub use platform::line;
 pub use record::*;
 pub use reject::{Reject, RejectReason};
 
-use crate::limits::{INFLATED_BYTES_MAX, PENDING_REJECTS_MAX, SEARCHES_MAX, WRAPPED_BYTES_MAX, WRAPS_MAX};
+use crate::limits::{INFLATED_BYTES_MAX, PENDING_REJECTS_MAX, RECORDS_MAX, SEARCHES_MAX, WRAPPED_BYTES_MAX, WRAPS_MAX};
 
 /// Takes what is decoded, record by record.
 pub trait Sink {
@@ -50,6 +50,8 @@ pub struct Decoded {
     pub records: u64,
     /// Rejects handed to the sink.
     pub rejects: u64,
+    /// Elements that are no log and no broken one: a notice of another service, say.
+    pub foreign: u64,
     /// Bytes of the inflated content, without what lies in wraps.
     pub content_bytes: u64,
     /// For what is no log: what it looks like, and what to do with it.
@@ -102,6 +104,9 @@ pub fn decode(bytes: &[u8], scratch: &mut Scratch, sink: &mut dyn Sink) -> Decod
         wraps: 0,
         wrap_offset: None,
         searches: 0,
+        room: INFLATED_BYTES_MAX,
+        is_over: false,
+        gave_up: false,
     };
     reader.content(bytes);
     reader.decoded
@@ -122,14 +127,24 @@ struct Reader<'s> {
     wrap_offset: Option<usize>,
     /// Ends that were searched behind broken elements.
     searches: u32,
+    /// Bytes that wraps may still inflate to.
+    room: usize,
+    /// They would have inflated to more.
+    is_over: bool,
+    /// It was told that the rest is not read.
+    gave_up: bool,
 }
 
 impl Reader<'_> {
     /// Reads bytes as they lay there.
     fn content(&mut self, bytes: &[u8]) {
-        let cap = if self.wraps == 0 { INFLATED_BYTES_MAX } else { WRAPPED_BYTES_MAX };
+        let cap = if self.wraps == 0 { INFLATED_BYTES_MAX } else { WRAPPED_BYTES_MAX.min(self.room) };
         let mut buffer = self.scratch.buffers.pop().unwrap_or_default();
         let unpacked = inflate::unpack(bytes, cap, &mut self.scratch.inflater, &mut buffer);
+        if self.wraps > 0 {
+            self.room = self.room.saturating_sub(unpacked.inflated);
+            self.is_over |= unpacked.fault == Some(RejectReason::TooLarge) && cap < WRAPPED_BYTES_MAX;
+        }
         let content_bytes = match unpacked.content {
             inflate::Content::Text(text) => {
                 self.text(text.trim_start_matches('\u{FEFF}'));
@@ -246,6 +261,12 @@ impl Reader<'_> {
         })
     }
 
+    /// Something that is no log, and no broken one.
+    fn pass_over(&mut self) {
+        self.foreign = true;
+        self.decoded.foreign += 1;
+    }
+
     /// Grows with everything that is read or can't be.
     fn told(&self) -> (u64, u64, usize) {
         (self.decoded.records, self.decoded.rejects, self.pending.len())
@@ -277,17 +298,28 @@ impl Reader<'_> {
         self.sink.reject(reject);
     }
 
-    /// Tells that the rest is not read; also where too much is held back already.
+    /// Tells that the rest is not read, once; also where too much is held back already. What would have inflated to too much
+    /// was told where it lies.
     fn give_up(&mut self, offset: usize) {
-        let reject = Reject::new(self.at(offset), RejectReason::TooManyBroken);
+        let is_told = mem::replace(&mut self.gave_up, true) || self.is_over;
+        if is_told {
+            return;
+        }
+        let reason = if self.is_full() { RejectReason::TooManyRecords } else { RejectReason::TooManyBroken };
+        let reject = Reject::new(self.at(offset), reason);
         match self.decoded.format {
             Some(_) => self.certain(reject),
             None => self.pending.push(reject),
         }
     }
 
-    /// No use in reading on: too much was broken, or it is no log.
+    /// No use in reading on: too much was broken or is too much, or it is no log.
     fn is_hopeless(&self) -> bool {
-        self.searches > SEARCHES_MAX || self.pending.len() >= PENDING_REJECTS_MAX
+        self.is_full() || self.is_over || self.searches > SEARCHES_MAX || self.pending.len() >= PENDING_REJECTS_MAX
+    }
+
+    /// As many records as one file may have.
+    fn is_full(&self) -> bool {
+        self.decoded.records >= RECORDS_MAX
     }
 }

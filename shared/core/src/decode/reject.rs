@@ -50,7 +50,8 @@ pub enum RejectReason {
     /// Over [`crate::limits::LINE_BYTES_MAX`] or [`crate::limits::RECORD_BYTES_MAX`].
     #[error("a line or record over 1 MB: AWS writes none; split the file at line breaks")]
     TooLong,
-    /// Over [`crate::limits::INFLATED_BYTES_MAX`], or in a wrap over [`crate::limits::WRAPPED_BYTES_MAX`].
+    /// Over [`crate::limits::INFLATED_BYTES_MAX`]; a wrap over [`crate::limits::WRAPPED_BYTES_MAX`], or all wraps together over
+    /// [`crate::limits::INFLATED_BYTES_MAX`].
     #[error("inflates to more than 256 MiB (64 MiB inside a message): the rest is not read; split the file")]
     TooLarge,
     /// A gzip or zlib stream that is cut or damaged.
@@ -77,6 +78,9 @@ pub enum RejectReason {
     /// A notice that an object was written.
     #[error("a notice of an object in S3 and not the object itself: fetch it and give it as a file")]
     Elsewhere,
+    /// More than [`crate::limits::RECORDS_MAX`] records.
+    #[error("more than 4 million records in one file: the rest is not read; split the file at line breaks: split -l 1000000")]
+    TooManyRecords,
     /// Reading panicked.
     #[error("a defect of Outflow: the record is skipped; please report it")]
     Defect,
@@ -101,6 +105,7 @@ impl RejectReason {
             RejectReason::TooManyBroken => "OF213",
             RejectReason::Elsewhere => "OF214",
             RejectReason::Defect => "OF215",
+            RejectReason::TooManyRecords => "OF216",
         }
     }
 }

@@ -81,6 +81,10 @@ fn read_from(reader: &mut Reader<'_>, text: &str, start: usize, columns: &Column
             Ok(false) | Err(_) => return None,
         }
         let pos = row.position().map_or(0, |p| p.byte() as usize);
+        if reader.is_full() {
+            reader.give_up(start + pos);
+            return None;
+        }
         let is_last = rows.position().byte() as usize >= text.len();
         if is_last && memchr::memchr_iter(b'"', text.as_bytes().get(pos..)?).count() % 2 == 1 {
             reader.reject(start + pos, RejectReason::Truncated);

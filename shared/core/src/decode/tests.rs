@@ -417,7 +417,7 @@ fn subscriptions() {
     "#]],
     );
     check(
-        trail.replace("/aws/lambda/f", "aws-cloudtrail-logs").replace("2025/03/20/[$LATEST]ab", "1_CloudTrail_eu-west-1"),
+        trail.replace("/aws/lambda/f", "aws-cloudtrail-logs").replace("2025/03/20/[$LATEST]ab", "123456789012_CloudTrail_eu-west-1"),
         expect![[r#"
         Some(Subscription)
         trail 2025-03-20T06:42:33Z s3.amazonaws.com GetObject [e1] raw 130
@@ -425,15 +425,22 @@ fn subscriptions() {
     );
 }
 
-/// A function that prints records forges none, whatever its log group is called.
+/// Code that prints records forges none, whatever its log group is called.
 #[test]
-fn functions_print_no_cloudtrail() {
+fn code_prints_no_cloudtrail() {
     let printed = message(&event("1", &RECORD.replace('"', "\\\"")));
     for (group, stream, trails) in [
         ("/aws/lambda/f", "any", 0),
         ("custom", "2025/03/20/[$LATEST]ab", 0),
         ("custom", "2025/03/20/f[7]ab", 0),
-        ("trail", "1_CloudTrail_eu-west-1", 1),
+        ("/aws/lambda/f", "123456789012_CloudTrail_eu-west-1", 0),
+        ("/ecs/web", "web/app/0a1b", 0),
+        ("/ecs/web", "web/my_CloudTrail_eu-west-1", 0),
+        ("/ecs/web", "123456789012_CloudTrail_/app/1", 0),
+        ("trail", "123456789012_CloudTrail_eu-west-1", 1),
+        ("trail", "123456789012_CloudTrail_us-gov-west-1_12", 1),
+        ("trail", "o-a1b2c3d4e5_123456789012_CloudTrail_eu-west-1", 1),
+        ("trail", "o-a1b2c3d4e5_123456789012_CloudTrail_eu-west-1_3", 1),
     ] {
         let content = printed.replace("/aws/lambda/f", group).replace("2025/03/20/[$LATEST]ab", stream);
         let (_, seen) = run(content.as_bytes());
@@ -679,6 +686,55 @@ fn lines_over_a_megabyte() {
     assert_eq!((decoded.records, decoded.rejects), (1, 1));
 }
 
+/// Counts alone.
+#[derive(Default)]
+struct Counted(u64, Vec<Reject>);
+
+impl Sink for Counted {
+    fn trail(&mut self, _: &TrailRecord<'_>, _: &[u8]) {
+        self.0 += 1;
+    }
+    fn log(&mut self, _: &LogRecord<'_>) {
+        self.0 += 1;
+    }
+    fn control(&mut self) {
+        self.0 += 1;
+    }
+    fn reject(&mut self, reject: Reject) {
+        self.1.push(reject);
+    }
+}
+
+/// Lines of one letter in a few kilobytes of gzip, in each of the layouts that have lines or wraps.
+#[test]
+fn a_file_has_only_so_many_records() {
+    let short = |line: &str| line.repeat(RECORDS_MAX as usize / 8 + 10);
+    let bare = format!("START RequestId: x\n{}", short("a\n"));
+    let export = short("2025-03-20T06:42:33.296Z a\n");
+    let table = format!("timestamp,message\n{}", short("1742452953296,a\n"));
+    let wrap = format!("{{\"data\":\"{}\"}},", base64(&gzip(bare.as_bytes())));
+    for content in
+        [bare.repeat(9), export.repeat(9), table + &short("1742452953296,a\n").repeat(8), format!("{{\"records\":[{}", wrap.repeat(40))]
+    {
+        let mut counted = Counted::default();
+        let decoded = decode(content.as_bytes(), &mut Scratch::default(), &mut counted);
+        assert_eq!((decoded.records, counted.0), (RECORDS_MAX, RECORDS_MAX));
+        let reasons: Vec<RejectReason> = counted.1.iter().map(|r| r.reason).filter(|r| *r != RejectReason::Truncated).collect();
+        assert_eq!(reasons, [RejectReason::TooManyRecords]);
+    }
+}
+
+/// Many small wraps that each inflate to much, of use or not.
+#[test]
+fn wraps_of_one_file_share_what_they_inflate_to() {
+    for inner in [vec![b' '; 32 << 20], [&b"PK\x03\x04"[..], &vec![0; 32 << 20]].concat()] {
+        let wrap = format!("{{\"data\":\"{}\"}},", base64(&gzip(&inner)));
+        let (decoded, seen) = run(format!("{{\"records\":[{}{{\"data\":1}}]}}", wrap.repeat(400)).as_bytes());
+        assert_eq!(seen.rejects.iter().map(|r| r.reason).collect::<Vec<_>>(), [RejectReason::TooLarge]);
+        assert!(decoded.rejects == 1 && seen.rejects[0].offset < 9 * wrap.len() as u64);
+    }
+}
+
 /// Contents that make a careless reader read everything again for every byte.
 #[test]
 fn hostile_repetition_ends() {
@@ -814,11 +870,29 @@ fn fuzz_seeds() {
 #[test]
 fn codes_are_unique_and_messages_plain() {
     use RejectReason::*;
-    let all = [Truncated, Syntax, NotARecord, TooDeep, TooLong, TooLarge, Deflate, Base64, NoLog, Wraps, Utf16, NoMessage, TooManyBroken];
+    let all = [
+        Truncated,
+        Syntax,
+        NotARecord,
+        TooDeep,
+        TooLong,
+        TooLarge,
+        Deflate,
+        Base64,
+        NoLog,
+        Wraps,
+        Utf16,
+        NoMessage,
+        TooManyBroken,
+        Elsewhere,
+        Defect,
+        TooManyRecords,
+    ];
     let codes: std::collections::BTreeSet<&str> = all.iter().map(|r| r.code()).collect();
     assert_eq!(codes.len(), all.len());
     assert!(all.iter().all(|r| !r.to_string().ends_with('.')));
     assert!(TooDeep.to_string().contains(&crate::limits::JSON_DEPTH_MAX.to_string()));
+    assert!(TooManyRecords.to_string().contains(&format!("{} million", RECORDS_MAX / 1_000_000)));
     assert!(Wraps.to_string().contains(&WRAPS_MAX.to_string()));
     assert!(
         TooLarge.to_string().contains(&(INFLATED_BYTES_MAX >> 20).to_string())

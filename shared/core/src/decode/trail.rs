@@ -47,7 +47,7 @@ fn record(reader: &mut Reader<'_>, text: &str, pos: usize) -> Read {
         return Ok(end);
     }
     if is_notice(&record.event_source) || is_notice(&other.event_source) {
-        reader.foreign = true;
+        reader.pass_over();
         return Ok(end);
     }
     other.unlike_calls(record).map_or(Err(RejectReason::NotARecord), |record| emit(reader, Format::Trail, &record, raw, end))
@@ -173,7 +173,7 @@ pub(super) fn bare(reader: &mut Reader<'_>, text: &str, pos: usize, versioned: b
     let (record, end): (TrailRecord<'_>, usize) = object(text, pos)?;
     let raw = text.get(pos..end).unwrap_or_default();
     if is_notice(&record.event_source) {
-        reader.foreign = true;
+        reader.pass_over();
         return Ok(end);
     }
     let dated = versioned || !record.event_id.is_empty() || !record.event_time.is_empty() || !record.at_timestamp.is_empty();
@@ -219,7 +219,7 @@ pub(super) fn event_bridge(reader: &mut Reader<'_>, text: &str, pos: usize, deta
             let stored = parse::<DetailStored<'_>>(text, detail)?.0.0;
             match (stored.bucket.name.some(), stored.object.key.some()) {
                 (Some(bucket), Some(key)) => reader.elsewhere(pos, bucket, key),
-                _ => reader.foreign = true,
+                _ => reader.pass_over(),
             }
             Ok(end)
         }

@@ -20,9 +20,10 @@ pub use logs::{Assumed, observe_log};
 pub use names::generalise;
 pub(crate) use names::tokens;
 pub use target::Target;
-pub use trail::{fold_name, is_poller, observe_trail};
+pub use trail::{fold_name, is_poller, is_pollers_call, observe_trail};
 pub use verb::{Verb, verb};
 
+use crate::limits::NAME_BYTES_MAX;
 use crate::time::Timestamp;
 
 /// In which class of feed, and so with which lateness, an observation is due.
@@ -202,7 +203,8 @@ pub struct Subject<'a> {
 }
 
 impl Subject<'_> {
-    /// A subject of its own, that outlives the record.
+    /// A subject of its own, that outlives the record. Names are cut to [`NAME_BYTES_MAX`]: AWS has none longer, and whoever
+    /// writes records would fill the memory with them.
     pub fn to_owned(&self) -> Subject<'static> {
         let actor = match &self.actor {
             Actor::Function(arn) => Actor::Function(own(arn)),
@@ -239,8 +241,9 @@ impl Subject<'_> {
     }
 }
 
-fn own(text: &str) -> Cow<'static, str> {
-    Cow::Owned(text.to_owned())
+/// A name of its own, cut to its bound.
+fn own(name: &str) -> Cow<'static, str> {
+    Cow::Owned(name[..name.floor_char_boundary(NAME_BYTES_MAX)].to_owned())
 }
 
 /// One thing that one record says.

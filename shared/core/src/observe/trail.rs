@@ -133,7 +133,25 @@ pub fn is_poller(session: &str) -> bool {
     })
 }
 
-/// The service that acts for itself in this record, if one does.
+/// What the pollers of event sources do with a function's role: read from the source, look up what stands around it, and
+/// hand on what failed. What else is done in a session with such a name, its role does.
+pub fn is_pollers_call(service: &str, action: &str) -> bool {
+    match service {
+        "sqs" => {
+            ["ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility", "GetQueue", "SendMessage"].iter().any(|a| action.starts_with(a))
+        }
+        "kinesis" => ["GetRecords", "GetShardIterator", "Describe", "List", "SubscribeToShard"].iter().any(|a| action.starts_with(a)),
+        "dynamodb" => matches!(action, "GetRecords" | "GetShardIterator" | "DescribeStream" | "ListStreams"),
+        "kafka" | "mq" | "rds" | "glue" => ["Describe", "Get", "List"].iter().any(|a| action.starts_with(a)),
+        "ec2" => action.starts_with("Describe") || action.ends_with("NetworkInterface"),
+        "secretsmanager" => action == "GetSecretValue",
+        "kms" => matches!(action, "Decrypt" | "GenerateDataKey"),
+        "sns" => action == "Publish",
+        _ => false,
+    }
+}
+
+/// The service that acts for itself in this record, or for somebody, if one does.
 fn service_of<'a>(record: &'a TrailRecord<'a>) -> Option<&'a str> {
     let identity = &record.user_identity;
     if let Some(service) = identity.invoked_by.some() {
@@ -142,15 +160,27 @@ fn service_of<'a>(record: &'a TrailRecord<'a>) -> Option<&'a str> {
     if &*identity.kind == "AWSService" || record.source_ip_address.ends_with(".amazonaws.com") {
         return Some(record.source_ip_address.some().unwrap_or("AWS Internal"));
     }
-    // Only AWS can make a role of this path; anybody can give one such a name.
-    if identity.session_context.session_issuer.arn.contains(":role/aws-service-role/") {
+    if session_of_service(record) {
         return Some(record.source_ip_address.some().filter(|a| a.ends_with(".amazonaws.com")).unwrap_or("AWS Internal"));
     }
     None
 }
 
+/// Whether a service reads or writes data for a user or a role: Athena's reads of a bucket are those of whoever asked. What
+/// services do beside that for somebody (a key's `Decrypt` for each encrypted table) would say everything twice.
+fn is_on_behalf(record: &TrailRecord<'_>) -> bool {
+    let identity = &record.user_identity;
+    let of_service = matches!(&*identity.kind, "AWSService" | "AWSAccount") || session_of_service(record);
+    is_data(record) && !identity.invoked_by.is_empty() && !identity.arn.is_empty() && !of_service
+}
+
+/// Only AWS can make a role of this path; anybody can give one such a name.
+fn session_of_service(record: &TrailRecord<'_>) -> bool {
+    record.user_identity.session_context.session_issuer.arn.contains(":role/aws-service-role/")
+}
+
 fn actor<'a>(record: &'a TrailRecord<'a>) -> Actor<'a> {
-    if let Some(service) = service_of(record) {
+    if let Some(service) = service_of(record).filter(|_| !is_on_behalf(record)) {
         return Actor::Service(Cow::Borrowed(service));
     }
     let identity = &record.user_identity;
@@ -212,9 +242,11 @@ fn invocation(emit: &mut Emitter<'_, '_>, action: &str, outcome: Outcome) -> boo
             assumed: false,
         },
     };
+    // Anybody may call a function that there is not: only what Lambda did names one.
     match outcome {
         Outcome::Throttled => emit.put(callee, What::Throttle, 0.0),
-        Outcome::Ok | Outcome::Failed if action == "InvokeExecution" || !is_asynchronous(record) => emit.put(callee, What::Run, 0.0),
+        Outcome::Ok if action == "InvokeExecution" || !is_asynchronous(record) => emit.put(callee, What::Run, 0.0),
+        Outcome::Failed if action == "InvokeExecution" => emit.put(callee, What::Run, 0.0),
         _ => {}
     }
     if action != "InvokeExecution" {
@@ -404,6 +436,49 @@ mod tests {
         assert!(is_poller("awslambda_11_20250901120000123"));
         assert!(!is_poller("awslambda_11_2025"));
         assert!(!is_poller("author-handler"));
+    }
+
+    fn said(record: &str) -> Vec<Subject<'static>> {
+        let record: TrailRecord<'_> = serde_json::from_str(record).unwrap();
+        let mut all = Vec::new();
+        observe_trail(&record, b"", &mut |o| all.push(o.subject.into_owned()));
+        all
+    }
+
+    /// Nobody makes up a function by calling it.
+    #[test]
+    fn only_what_was_done_names_a_function() {
+        for (error, want) in [("", 2), ("TooManyRequestsException", 2), ("ResourceNotFoundException", 1), ("AccessDeniedException", 1)] {
+            let all = said(&format!(
+                r#"{{"eventSource":"lambda.amazonaws.com","eventName":"Invoke","awsRegion":"us-west-2","eventCategory":"Data","errorCode":"{error}",
+                "recipientAccountId":"1","requestParameters":{{"functionName":"f"}},"userIdentity":{{"type":"IAMUser","arn":"arn:aws:iam::1:user/eve"}}}}"#
+            ));
+            let named = all.iter().filter(|s| matches!(s.actor, Actor::Named { .. } | Actor::Function(_))).count();
+            assert_eq!((all.len(), named), (want, want - 1), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_service_that_reads_for_somebody_is_somebody() {
+        for (identity, category, address, want) in [
+            (r#""type":"IAMUser","arn":"arn:aws:iam::1:user/u""#, "Data", "203.0.113.1", "user/u"),
+            (r#""type":"IAMUser","arn":"arn:aws:iam::1:user/u""#, "Data", "athena.amazonaws.com", "user/u"),
+            (r#""type":"IAMUser","arn":"arn:aws:iam::1:user/u""#, "Management", "athena.amazonaws.com", "athena.amazonaws.com"),
+            (r#""type":"AWSService""#, "Data", "athena.amazonaws.com", "athena.amazonaws.com"),
+            (
+                r#""type":"AssumedRole","arn":"arn:aws:sts::1:assumed-role/R/s","sessionContext":{"sessionIssuer":{"arn":"arn:aws:iam::1:role/aws-service-role/x/R"}}"#,
+                "Data",
+                "athena.amazonaws.com",
+                "athena.amazonaws.com",
+            ),
+        ] {
+            let all = said(&format!(
+                r#"{{"eventSource":"s3.amazonaws.com","eventName":"GetObject","eventCategory":"{category}","sourceIPAddress":"{address}",
+                "requestParameters":{{"bucketName":"b"}},"userIdentity":{{{identity},"invokedBy":"athena.amazonaws.com"}}}}"#
+            ));
+            let (Actor::Principal(who) | Actor::Service(who)) = &all[0].actor else { panic!("{:?}", all[0].actor) };
+            assert!(who.ends_with(want), "{who}, not {want}");
+        }
     }
 
     #[test]

@@ -219,6 +219,11 @@ impl Account {
         self.is_settled_at(*actor, verb, *target)
     }
 
+    /// Whether an actor is known to use this target: it is as old as that, whatever a record of its creation claims.
+    pub fn is_used(&self, target: &str) -> bool {
+        self.targets.get(target).and_then(|place| self.state.targets.get(*place as usize)).is_some_and(|x| x.users > 0)
+    }
+
     /// N: how many actors there are.
     pub fn len(&self) -> usize {
         self.state.actors.len()
