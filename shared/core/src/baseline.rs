@@ -684,7 +684,7 @@ mod tests {
         assert!(!told(&mut baseline, 800, Level::Rare), "it was told, and its incident is closed");
         assert!(told(&mut baseline, 810, Level::Alert), "only as rare");
         assert!(told(&mut baseline, 820, Level::Alert) && !told(&mut baseline, 1_000, Level::Alert));
-        assert_eq!(Baseline::decode(&baseline.encode()).as_ref(), Some(&baseline));
+        assert_eq!(Baseline::decode(&baseline.encode()).as_ref(), Ok(&baseline));
         learn(&mut baseline, 1_000..1_001, 3, 0);
         assert!(!baseline.is_quiet_told() && told(&mut baseline, 1_100, Level::Alert), "another silence");
     }

@@ -441,7 +441,7 @@ mod tests {
     fn said(record: &str) -> Vec<Subject<'static>> {
         let record: TrailRecord<'_> = serde_json::from_str(record).unwrap();
         let mut all = Vec::new();
-        observe_trail(&record, b"", &mut |o| all.push(o.subject.into_owned()));
+        observe_trail(&record, b"", &mut |o| all.push(o.subject.to_owned()));
         all
     }
 
