@@ -8,7 +8,7 @@ use std::path::Path;
 
 use outflow_core::alert::{self, clean, text::Style};
 use outflow_core::incident::{Incident, Severity};
-use outflow_core::limits::OBJECT_NAME_MAX;
+use outflow_core::limits::{LEFT_OUT_MAX, OBJECT_NAME_MAX};
 use outflow_core::time::Timestamp;
 use outflow_pipeline::replay::{Coverage, Report};
 use unicode_width::UnicodeWidthStr as _;
@@ -101,7 +101,11 @@ fn nothing(said: &Report, least: Severity, below: &[&Incident]) -> String {
 }
 
 fn not_judged(entities: u64) -> String {
-    if entities == 1 { "1 entity was not".to_owned() } else { format!("{} entities were not", number(entities)) }
+    match entities {
+        1 => "1 entity was not".to_owned(),
+        n if n >= LEFT_OUT_MAX as u64 => format!("{} entities or more were not", number(n)),
+        n => format!("{} entities were not", number(n)),
+    }
 }
 
 /// What was left out, what was read, since when what is judged, and what was missing.
