@@ -12,7 +12,7 @@ use std::path::Path;
 use outflow_core::alert::{self, clean, clock, count as number, date, days, text::Style};
 use outflow_core::detect::new_flow::FLOWS_FROM_DAYS;
 use outflow_core::incident::{Incident, Severity};
-use outflow_core::limits::OBJECT_NAME_MAX;
+use outflow_core::limits::{LEFT_OUT_MAX, OBJECT_NAME_MAX};
 use outflow_core::time::{DAY_MS, Timestamp};
 use outflow_pipeline::replay::{AccountSpan, Coverage, Report};
 
@@ -131,7 +131,11 @@ fn nothing(said: &Report, least: Severity) -> String {
 }
 
 fn not_judged(entities: u64) -> String {
-    if entities == 1 { "1 entity was not".to_owned() } else { format!("{} entities were not", number(entities)) }
+    match entities {
+        1 => "1 entity was not".to_owned(),
+        n if n >= LEFT_OUT_MAX as u64 => format!("{} entities or more were not", number(n)),
+        n => format!("{} entities were not", number(n)),
+    }
 }
 
 fn all_of(records: u64) -> String {

@@ -37,6 +37,9 @@ pub const FUNCTIONS_PER_ROLE_MAX: usize = 256;
 /// gigabyte of memory at the worst. Whoever comes later is counted and not judged.
 pub const ENTITIES_MAX: usize = 100_000;
 
+/// Of those that come later, so many are told apart to be counted, by eight bytes each.
+pub const LEFT_OUT_MAX: usize = 1_000_000;
+
 /// Latest changes of an entity that are kept to be told: a person reads three.
 pub const CHANGES_MAX: usize = 8;
 

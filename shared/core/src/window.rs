@@ -126,6 +126,7 @@ impl Window {
 mod tests {
     use super::*;
     use crate::batch::{HashKey, Packer};
+    use crate::limits::NAME_BYTES_MAX;
     use crate::observe::{Actor, Identity, Observation, What};
     use proptest::prelude::*;
 
@@ -163,6 +164,24 @@ mod tests {
                 assert!(rows.iter().any(|r| r.identity == genuine()[0].rows[0].identity && r.values == genuine()[0].rows[0].values));
             }
         }
+    }
+
+    /// Names that nobody has are cut, and calls under them are still as many.
+    #[test]
+    fn long_names_are_cut_and_counted() {
+        let name = |end: &str| "é".repeat(NAME_BYTES_MAX) + end;
+        let mut packer = Packer::new(HashKey([1; 16]));
+        for (id, who) in [name("a"), name("b"), name("a")].iter().enumerate() {
+            let subject = Subject { class: Class::Trail, account: "1".into(), actor: Actor::Principal(who.into()), what: What::Run };
+            let time = Timestamp::from_ms(1_700_000_000_000);
+            let identity = Identity { id: &[id as u8], ordinal: 0, scope: b"", primary: true };
+            packer.add(&Observation { subject, time, identity, event_id: "x", values: [0.0; 2] });
+        }
+        let batch = packer.finish().0.remove(0);
+        let again = Batch::decode(&batch.encode()).unwrap();
+        assert_eq!((again.rows.len(), &again), (3, &batch));
+        assert!(batch.entries.iter().all(|e| matches!(&e.subject.actor, Actor::Principal(id) if id.len() == NAME_BYTES_MAX)));
+        assert_eq!(unite(batch.window, Class::Trail, vec![batch.clone(), again]).0.entries.len(), 1);
     }
 
     proptest! {

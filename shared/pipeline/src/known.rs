@@ -14,7 +14,7 @@ use outflow_core::directory::Directory;
 use outflow_core::entity::Entity;
 use outflow_core::facts::fold;
 use outflow_core::incident::{Incident, join, resolve};
-use outflow_core::limits::ENTITIES_MAX;
+use outflow_core::limits::{ENTITIES_MAX, LEFT_OUT_MAX};
 use outflow_core::time::{WINDOWS_PER_HOUR, WindowId};
 use outflow_core::window::Window;
 
@@ -130,7 +130,7 @@ pub struct Known {
     pub sights: Vec<(String, Finding)>,
     /// Calls of AWS services for themselves.
     pub background: u64,
-    /// Hashes of the entities that got no baseline, because an account has too many; at most as many as one account may have.
+    /// Hashes of the entities that got no baseline, because an account has too many; at most [`LEFT_OUT_MAX`].
     left_out: BTreeSet<u64>,
 }
 
@@ -247,7 +247,7 @@ impl Known {
 }
 
 fn leave_out(left_out: &mut BTreeSet<u64>, account: &str, entity: &Entity) {
-    if left_out.len() < ENTITIES_MAX {
+    if left_out.len() < LEFT_OUT_MAX {
         let hash = blake3::hash(format!("{account} {entity}").as_bytes());
         left_out.insert(hash.as_bytes().iter().take(8).fold(0, |n, byte| n << 8 | u64::from(*byte)));
     }
