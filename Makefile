@@ -40,7 +40,7 @@ demo: build ## Simulate a small service, replay it, show the incident (LOGS=dir:
 	echo; \
 	echo "Everything lies in $(DEMO)/: $(if $(LOGS),,logs/ what was simulated, )incidents.jsonl the incidents as OCSF, coverage.json what was read"
 
-check: ## Format, lints, unit and scenario tests
+check: ## Format, lints, and the tests inside the crates; what runs whole stories or processes is in make test
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo test --workspace --locked --lib --bins

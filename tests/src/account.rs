@@ -13,6 +13,7 @@ use outflow_pipeline::ingest::{Intake, arrive};
 use outflow_pipeline::store::{Store, StoreError};
 use serde_json::Value;
 
+use crate::dice::Dice;
 use crate::forms::{self, Event, Stream};
 
 /// The key of identities in tests.
@@ -111,17 +112,17 @@ pub fn deliveries(records: &Records, cut: &Cut) -> Vec<Delivery> {
     let mut all = Vec::new();
     for (end, piece) in pieces {
         let reach = if matches!(piece, Piece::Logs(..)) { 2 } else { 7 } * MINUTE_MS;
-        let later = |dice: &mut Dice| end + if cut.shuffled { dice.below(reach as u64) as i64 } else { reach / 2 };
+        let later = |dice: &mut Dice| end + if cut.shuffled { dice.ms_below(reach) } else { reach / 2 };
         if let Piece::Trail(records) = &piece {
-            let alone = records.iter().filter(|_| dice.below(100) < cut.by_event_bus);
+            let alone = records.iter().filter(|_| dice.chance(cut.by_event_bus));
             let events: Vec<Delivery> = alone.map(|r| Delivery { at_ms: end, bytes: forms::bus_event(r) }).collect();
             all.extend(events);
         }
-        let parts = if dice.below(100) < cut.cut { piece.halves(&mut dice) } else { vec![piece] };
+        let parts = if dice.chance(cut.cut) { piece.halves(&mut dice) } else { vec![piece] };
         for part in parts {
             let (at_ms, bytes) = (later(&mut dice), part.bytes());
-            if dice.below(100) < cut.twice {
-                all.push(Delivery { at_ms: at_ms + dice.below(MINUTE_MS as u64) as i64, bytes: bytes.clone() });
+            if dice.chance(cut.twice) {
+                all.push(Delivery { at_ms: at_ms + dice.ms_below(MINUTE_MS), bytes: bytes.clone() });
             }
             all.push(Delivery { at_ms, bytes });
         }
@@ -146,12 +147,12 @@ impl Piece {
     fn halves(self, dice: &mut Dice) -> Vec<Piece> {
         match self {
             Piece::Logs(stream, mut events) => {
-                let rest = events.split_off(dice.below(events.len() as u64 + 1) as usize);
+                let rest = events.split_off(dice.place(events.len() + 1));
                 let parts = [events, rest].into_iter().filter(|e| !e.is_empty());
                 parts.map(|e| Piece::Logs(stream.clone(), e)).collect()
             }
             Piece::Trail(mut records) => {
-                let rest = records.split_off(dice.below(records.len() as u64 + 1) as usize);
+                let rest = records.split_off(dice.place(records.len() + 1));
                 [records, rest].into_iter().filter(|r| !r.is_empty()).map(Piece::Trail).collect()
             }
         }
@@ -169,23 +170,4 @@ pub async fn take_in<S: Store>(store: &S, intake: &mut Intake, delivery: &Delive
 /// An intake for [`take_in`].
 pub fn intake() -> Intake {
     Intake::new(Packer::new(HASH_KEY)).in_region(REGION)
-}
-
-/// A fixed stream of numbers (splitmix64).
-pub struct Dice(pub u64);
-
-impl Dice {
-    /// The next number.
-    pub fn number(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// The next number below `n`, 0 where that is none.
-    pub fn below(&mut self, n: u64) -> u64 {
-        self.number() % n.max(1)
-    }
 }

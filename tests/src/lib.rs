@@ -8,6 +8,7 @@
 
 pub mod account;
 pub mod data;
+pub mod dice;
 pub mod forms;
 pub mod trail;
 

@@ -2,10 +2,11 @@
 //!
 //! There is deliberately no story here: those stand in the tests.
 
-use outflow_core::time::Timestamp;
+use outflow_core::time::{DAY_MS, Timestamp};
 use outflow_pipeline::replay::Report;
 use serde_json::{Value, json};
 
+use crate::dice::Dice;
 use crate::{forms, said};
 
 /// The account of all records.
@@ -16,22 +17,6 @@ pub const REGION: &str = "eu-west-1";
 pub const START: &str = "2025-09-01T00:00:00Z";
 /// Milliseconds of an hour.
 pub const HOUR_MS: i64 = 3_600_000;
-const DAY_MS: i64 = 24 * HOUR_MS;
-
-/// A fixed stream of numbers (splitmix64), so that every run makes the same records.
-#[derive(Debug)]
-pub struct Dice(pub u64);
-
-impl Dice {
-    /// The next number, less than `n`.
-    pub fn below(&mut self, n: u64) -> i64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) % n) as i64
-    }
-}
 
 /// An instant, by the day since [`START`] and the milliseconds of it.
 pub fn at(day: i64, ms: i64) -> Timestamp {

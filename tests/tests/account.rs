@@ -26,7 +26,8 @@ use outflow_pipeline::store::failing::{Failing, Plan};
 use outflow_pipeline::store::memory::Memory;
 use outflow_pipeline::store::{Item, Key, Store, StoreError, Write};
 use outflow_simulate::{Books, Story, write};
-use outflow_tests::account::{Cut, Delivery, Dice, Records, deliveries, intake, take_in};
+use outflow_tests::account::{Cut, Delivery, Records, deliveries, intake, take_in};
+use outflow_tests::dice::Dice;
 use outflow_tests::said;
 use pollster::block_on;
 

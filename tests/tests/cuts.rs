@@ -12,8 +12,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use outflow_core::incident::Severity;
 use outflow_simulate::{Books, Story, write};
+use outflow_tests::account::Records;
+use outflow_tests::dice::Dice;
 use outflow_tests::forms::{self, Event, Stream};
-use outflow_tests::{files_under, ocsf_bytes, said, told};
+use outflow_tests::{ocsf_bytes, said, told};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -30,54 +32,14 @@ struct Logs {
 static LOGS: LazyLock<Logs> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
     write(&Books { seed: 3, days: 9, story: Story::ForeignFlow }, folder.path()).unwrap();
-    let (mut trail, mut events) = (Vec::new(), Vec::new());
-    for path in files_under(folder.path()).iter().filter(|p| p.extension().is_some_and(|e| e == "gz")) {
-        let file: Value = serde_json::from_str(&forms::gunzip(&std::fs::read(path).unwrap())).unwrap();
-        if let Some(records) = file["Records"].as_array() {
-            trail.extend(records.iter().cloned());
-            continue;
-        }
-        let text = |value: &Value| value.as_str().unwrap().to_owned();
-        let stream = Stream { owner: text(&file["owner"]), group: text(&file["logGroup"]), name: text(&file["logStream"]) };
-        for e in file["logEvents"].as_array().unwrap() {
-            let event = Event { id: text(&e["id"]), at_ms: e["timestamp"].as_i64().unwrap(), message: text(&e["message"]) };
-            // START and END say nothing that is judged; without them the cases take half the time.
-            if !event.message.starts_with("START") && !event.message.starts_with("END") {
-                events.push((stream.clone(), event));
-            }
-        }
-    }
+    let Records { trail, mut events } = Records::read(folder.path());
+    // START and END say nothing that is judged; without them the cases take half the time.
+    events.retain(|(_, event)| !event.message.starts_with("START") && !event.message.starts_with("END"));
+    let trail = trail.into_iter().map(|(_, record)| record).collect();
     let report = said(folder.path());
     assert!(!told(&report, Severity::Medium).is_empty(), "there is an incident to compare");
     Logs { trail, events, incidents: ocsf_bytes(&report.incidents) }
 });
-
-/// A fixed stream of numbers (splitmix64).
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        (self.next() % n.max(1) as u64) as usize
-    }
-
-    fn chance(&mut self, percent: u64) -> bool {
-        self.next() % 100 < percent
-    }
-
-    fn shuffle<T>(&mut self, all: &mut [T]) {
-        for i in (1..all.len()).rev() {
-            all.swap(i, self.below(i + 1));
-        }
-    }
-}
 
 /// How a run is cut again.
 #[derive(Clone, Debug)]
@@ -120,11 +82,11 @@ struct Folder<'a> {
 impl Folder<'_> {
     fn put(&mut self, bytes: &[u8]) {
         let places = ["", "a", "a/b", "2025/01/01", "AWSLogs/1/CloudTrail", "cloudwatch/other-function"];
-        let folder = self.root.join(places[self.dice.below(places.len())]);
+        let folder = self.root.join(places[self.dice.place(places.len())]);
         std::fs::create_dir_all(&folder).unwrap();
-        let ending = ["", ".json", ".gz", ".log", ".csv"][self.dice.below(5)];
+        let ending = ["", ".json", ".gz", ".log", ".csv"][self.dice.place(5)];
         let bytes = if self.dice.chance(50) { forms::gzip(bytes) } else { bytes.to_vec() };
-        std::fs::write(folder.join(format!("{:08x}-{}{ending}", self.dice.next() as u32, self.files)), bytes).unwrap();
+        std::fs::write(folder.join(format!("{:08x}-{}{ending}", self.dice.number() as u32, self.files)), bytes).unwrap();
         self.files += 1;
     }
 }
@@ -138,7 +100,7 @@ fn twice<T: Clone>(all: &[T], percent: u64, dice: &mut Dice) -> Vec<T> {
 fn parts<T>(mut all: Vec<T>, max: usize, dice: &mut Dice) -> Vec<Vec<T>> {
     let mut parts = Vec::new();
     while !all.is_empty() {
-        let n = (1 + dice.below(max)).min(all.len());
+        let n = (1 + dice.place(max)).min(all.len());
         parts.push(all.split_off(all.len() - n));
     }
     parts

@@ -20,7 +20,7 @@ fn incidents(logged: impl Fn(&str, i64) -> bool, acts: impl Fn(&str, i64, i64) -
     for (day, name) in (0..DAYS).flat_map(|day| FUNCTIONS.map(|name| (day, name))) {
         let mut events = Vec::new();
         for run in 0..96 {
-            let begin = run * 15 * MINUTE_MS + trail.dice.below(MINUTE_MS as u64);
+            let begin = run * 15 * MINUTE_MS + trail.dice.ms_below(MINUTE_MS);
             let calls = acts(name, day, run);
             (0..calls).for_each(|n| trail.item(at(day, begin + n * 10), function(name), "Query", name));
             if calls > 0 && logged(name, day) {

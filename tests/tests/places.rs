@@ -15,7 +15,7 @@ fn service() -> Trail {
     let mut trail = Trail::default();
     for (day, name) in (0..12).flat_map(|day| ["author-handler", "checkout", "stock-sync"].map(|name| (day, name))) {
         for run in 0..12 {
-            let begin = run * 2 * HOUR_MS + trail.dice.below(HOUR_MS as u64);
+            let begin = run * 2 * HOUR_MS + trail.dice.ms_below(HOUR_MS);
             trail.cold_start(at(day, begin), name);
             trail.object(at(day, begin + 1_000), function(name), "GetObject", &format!("{name}-data"));
             trail.item(at(day, begin + 2_000), function(name), "Query", name);

@@ -8,12 +8,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use outflow_core::incident::Severity;
-use outflow_core::time::Timestamp;
+use outflow_core::time::{DAY_MS, Timestamp};
 use outflow_tests::{data, is_about, said, said_after, titles, told};
 use serde_json::Value;
 
 const HOUR_MS: i64 = 3_600_000;
-const DAY_MS: i64 = 24 * HOUR_MS;
 
 /// A row: milliseconds since 1970 and the message.
 type Row = (i64, String);

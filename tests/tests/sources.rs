@@ -30,7 +30,7 @@ fn service(days: i64) -> Trail {
         for (i, name) in FUNCTIONS.into_iter().enumerate() {
             let runs = if name == "nightly-export" { 1 } else { 24 };
             for run in 0..runs {
-                let chance = trail.dice.below(HOUR_MS as u64);
+                let chance = trail.dice.ms_below(HOUR_MS);
                 let begin = if runs == 1 { 2 * HOUR_MS + chance } else { run * HOUR_MS + chance };
                 let when = |ms: i64| at(day, (begin + ms).min(24 * HOUR_MS - 1_000));
                 trail.cold_start(when(0), name);
@@ -40,7 +40,7 @@ fn service(days: i64) -> Trail {
                     continue;
                 }
                 for call in 0..1 + trail.dice.below(12) {
-                    trail.item(when(2_000 + call * 1_000), function(name), "Query", &format!("table-{}", i % 4));
+                    trail.item(when(2_000 + call as i64 * 1_000), function(name), "Query", &format!("table-{}", i % 4));
                 }
                 trail.item(when(20_000), function(name), "PutItem", &format!("table-{i}"));
                 if i % 2 == 0 {

@@ -9,6 +9,7 @@ use clap::ValueEnum;
 use outflow_core::incident::Severity;
 use outflow_pipeline::head;
 use outflow_pipeline::replay::{Replay, ReplayError, replay, told};
+use outflow_pipeline::store::StoreError;
 use outflow_pipeline::store::embedded::{Embedded, OpenError};
 
 use crate::failure::Failure;
@@ -126,7 +127,7 @@ fn open(state: Option<&Path>) -> Result<Embedded, Failure> {
 fn failed(error: &ReplayError, state: Option<&Path>) -> Failure {
     let place = state.map_or_else(|| "the temporary store".to_owned(), |p| p.display().to_string());
     match error {
-        ReplayError::Format(_) => {
+        ReplayError::Format(_) | ReplayError::Store(StoreError::Format { .. }) => {
             Failure::new("OF114", format!("the state file {place} can't be read"), "use a newer version of outflow").because(error)
         }
         ReplayError::BaselineLater { .. } => {

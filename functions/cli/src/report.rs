@@ -7,9 +7,10 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use outflow_core::alert::{self, clean, text::Style};
+use outflow_core::detect::new_flow::FLOWS_FROM_DAYS;
 use outflow_core::incident::{Incident, Severity};
 use outflow_core::limits::OBJECT_NAME_MAX;
-use outflow_core::time::Timestamp;
+use outflow_core::time::{DAY_MS, Timestamp};
 use outflow_pipeline::replay::{Coverage, Report};
 use unicode_width::UnicodeWidthStr as _;
 
@@ -26,10 +27,8 @@ const RARE_MAX: usize = 20;
 const LISTED_MAX: usize = 10;
 /// Columns of a path or name in a line.
 const NAME_MAX: usize = 56;
-/// Days from which new flows can be incidents, and of data events from their own first one.
-const FLOWS_FROM_DAYS: i64 = 3;
 /// Days from which rates can be incidents: three daily maxima after the second day.
-const RATES_FROM_DAYS: i64 = 5;
+const RATES_FROM_DAYS: u32 = 5;
 
 /// Prints a report.
 pub(crate) fn print(said: &Report, format: Format, least: Severity) -> io::Result<()> {
@@ -107,7 +106,7 @@ fn read(page: &mut Page<impl Write>, said: &Report) -> io::Result<()> {
         page.put("", &format!("{} to {}", from.to_rfc3339(), to.to_rfc3339()))?;
     }
     if *duplicates > 0 {
-        page.put("", &format!("{} of the records came more than once and count once", number(*duplicates)))?;
+        page.put("", &format!("{} of the records came more than once and count once", alert::count(*duplicates)))?;
     }
     page.put("Seen", &format!("{}, {}", count(*functions, "function"), count(*principals, "other principal")))?;
     if said.coverage.background > 0 {
@@ -130,9 +129,9 @@ fn judged(page: &mut Page<impl Write>, said: &Report) -> io::Result<()> {
     for span in said.accounts.iter().take(LISTED_MAX) {
         let account =
             if span.account.is_empty() { "logs without account".to_owned() } else { format!("account {}", clean(&span.account, 20)) };
-        let after = |at: Timestamp, days: i64| at.plus_ms(days * 86_400_000);
+        let after = |at: Timestamp, days: u32| at.plus_ms(i64::from(days) * DAY_MS);
         let when = |at: Timestamp| if at > span.last { "not yet".to_owned() } else { format!("from {}", &at.to_rfc3339()[..10]) };
-        let from = |days: i64| when(after(span.first, days));
+        let from = |days: u32| when(after(span.first, days));
         page.put("Judged", &format!("{account}: new flows {}, rates {}", from(FLOWS_FROM_DAYS), from(RATES_FROM_DAYS)))?;
         // What begins in the account's own first days is hardly later than the rest.
         let late = span.late_data.iter().filter(|(_, first)| *first >= after(span.first, FLOWS_FROM_DAYS));
@@ -173,6 +172,9 @@ fn missing(said: &Report) -> Vec<String> {
         let windows = count(said.coverage.beyond, "window");
         all.push(format!("{windows} of entities beyond what is kept of an account: not judged"));
     }
+    if said.coverage.cut > 0 {
+        all.push(format!("{} flows, names or permissions beyond what is kept: left out", alert::count(said.coverage.cut)));
+    }
     if tally.dropped > 0 {
         all.push(format!("{} of Lambda that log events were lost", count(tally.dropped, "notice")));
     }
@@ -190,7 +192,7 @@ fn unread(page: &mut Page<impl Write>, said: &Report) -> io::Result<()> {
     };
     let coverage = &said.coverage;
     if coverage.rejects > 0 {
-        let codes: Vec<String> = coverage.rejects_by_code.iter().map(|(code, n)| format!("{code} ×{}", number(*n))).collect();
+        let codes: Vec<String> = coverage.rejects_by_code.iter().map(|(code, n)| format!("{code} ×{}", alert::count(*n))).collect();
         page.put("Rejects", &format!("{}: {}{}", count(coverage.rejects, "record"), codes.join(", "), listed(coverage.rejects)))?;
         for r in said.rejects.iter().take(LISTED_MAX) {
             page.path("", &r.path, &format!(" at byte {}", r.reject.offset))?;
@@ -270,20 +272,7 @@ fn broken(sentence: &str, width: usize) -> Vec<String> {
 }
 
 fn count(n: u64, what: &str) -> String {
-    format!("{} {what}{}", number(n), if n == 1 { "" } else { "s" })
-}
-
-/// With a comma at every thousand.
-fn number(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
+    format!("{} {what}{}", alert::count(n), if n == 1 { "" } else { "s" })
 }
 
 /// Writes `incidents.jsonl` and `coverage.json`.

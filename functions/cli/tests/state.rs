@@ -11,6 +11,11 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use common::{outflow, ran, replay};
+use outflow_core::observe::Class;
+use outflow_core::time::Timestamp;
+use outflow_pipeline::keys;
+use outflow_pipeline::store::embedded::Embedded;
+use outflow_pipeline::store::{Expect, Store as _, Write};
 use outflow_tests::{files_under, forms};
 use serde_json::Value;
 
@@ -160,7 +165,7 @@ fn one_process_at_a_time() {
     let state = folder.path().join("state");
     // Whoever opens a named pipe for reading waits; a store stays open meanwhile. The command opens no pipes, so a
     // library holds the file here.
-    let store = outflow_pipeline::store::embedded::Embedded::open(&state).unwrap();
+    let store = Embedded::open(&state).unwrap();
     let second = replay(&BOOKS.logs, &["--state", state.to_str().unwrap()]);
     assert_eq!(second.code, 2);
     assert!(second.err.contains("[OF113]") && second.err.contains("another process"), "{}", second.err);
@@ -170,6 +175,40 @@ fn one_process_at_a_time() {
     let foreign = replay(&BOOKS.logs, &["--state", state.to_str().unwrap()]);
     assert_eq!(foreign.code, 2);
     assert!(foreign.err.contains("[OF113]") && foreign.err.contains("remedy"), "{}", foreign.err);
+}
+
+/// Changes what is stored first in a partition of a state file.
+fn change(state: &Path, partition: &str, with: impl Fn(&mut Vec<u8>)) {
+    let store = Embedded::open(state).unwrap();
+    let (key, item) = pollster::block_on(store.list(partition, "", 1)).unwrap().into_iter().next().expect(partition);
+    let mut bytes = item.bytes;
+    with(&mut bytes);
+    pollster::block_on(store.commit(vec![Write::put(key, bytes, Expect::Any)])).unwrap();
+    store.persist().unwrap();
+}
+
+#[test]
+fn what_a_newer_version_stored_is_no_damage_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let (kept, state) = (folder.path().join("kept"), folder.path().join("state"));
+    replay(&BOOKS.logs, &["--state", kept.to_str().unwrap()]);
+    let noon = Timestamp::parse("2025-09-08T12:00:00Z").unwrap().window();
+    let (baselines, batches) = (keys::baselines("111122223333"), keys::batches(Some(noon), Class::Trail));
+    // An array of CBOR has its length before its first field; a batch begins with its format.
+    for (partition, at) in [(keys::ACCOUNTS, 1), (&*baselines, 1), (&*batches, 0)] {
+        let told = || replay(&BOOKS.logs, &["--state", state.to_str().unwrap()]);
+        std::fs::copy(&kept, &state).unwrap();
+        change(&state, partition, |bytes| bytes[at] = 20);
+        for again in [false, true] {
+            let newer = told();
+            let says = newer.err.contains("[OF114]") && newer.err.contains("format 20") && newer.err.contains("use a newer version");
+            assert!(newer.code == 2 && says, "{partition}, again: {again}: {}", newer.err);
+        }
+        std::fs::copy(&kept, &state).unwrap();
+        change(&state, partition, |bytes| bytes.truncate(2));
+        let damaged = told();
+        assert!(damaged.code == 2 && damaged.err.contains("[OF115]"), "{partition}: {}", damaged.err);
+    }
 }
 
 #[test]
@@ -194,7 +233,7 @@ fn a_baseline_is_learnt_in_silence() {
         assert!(!silent.out.contains(line), "told of the baseline: {line}");
     }
     let first = said.iter().map(|i| i["finding_info"]["first_seen_time"].as_i64().unwrap()).min();
-    assert!(first >= outflow_core::time::Timestamp::parse("2025-09-07T00:00:00Z").map(|t| t.ms()), "{}", silent.out);
+    assert!(first >= Timestamp::parse("2025-09-07T00:00:00Z").map(|t| t.ms()), "{}", silent.out);
     // Packed the same way by another hand, it is learnt the same.
     let packed = folder.path().join("one-file");
     std::fs::create_dir(&packed).unwrap();

@@ -16,21 +16,19 @@ pub use judge::{Judgement, Judging};
 
 use unanswered::{Key, Unanswered};
 
-use crate::detect::new_flow;
 use crate::detect::rate::Peers;
+use crate::detect::{new_flow, together};
 use crate::entity::{Entity, EntityKind};
 use crate::facts::FlowFact;
 use crate::limits::{DATA_SERVICES_MAX, GAPS_MAX, STACKS_MAX};
-use crate::time::{WINDOWS_PER_DAY, WindowId};
+use crate::stored::{StoredError, from_cbor};
+use crate::time::{WINDOWS_PER_DAY, WINDOWS_PER_HOUR, WindowId};
 
 /// Windows without a single record of the account after which its feeds count as missing, not its functions as silent: two
 /// days. Until then the silence is judged.
 const GAP_WINDOWS: u32 = 2 * WINDOWS_PER_DAY;
 /// Windows between a baseline's logs and those to judge from which they count as a gap: an hour.
-const SKIPPED_LEAST: u32 = 12;
-/// Others that must be low for the account rule, and the least share of the account's functions.
-const LOW_OTHERS: usize = 3;
-const LOW_SHARE: f64 = 0.1;
+const SKIPPED_LEAST_WINDOWS: u32 = WINDOWS_PER_HOUR;
 
 /// What is normal in one AWS account.
 #[derive(Clone, Debug)]
@@ -53,6 +51,8 @@ pub struct Account {
     /// Since when data events of each service are there: they are switched on by themselves, often weeks after the trail, and
     /// what they show first is not new but newly seen.
     data_since: BTreeMap<String, Since>,
+    /// What was left out at a bound.
+    cut: u64,
 }
 
 /// A beginning within the logs of an account.
@@ -73,7 +73,10 @@ struct Kind {
     aged: Vec<Key>,
 }
 
-/// The stored form, format 1.
+/// The format of an account's stored form.
+const FORMAT: u8 = 2;
+
+/// The stored form.
 #[derive(Encode, Decode)]
 struct Stored {
     #[n(0)]
@@ -101,9 +104,11 @@ struct Stored {
     #[n(11)]
     log_gaps: Vec<[u32; 2]>,
     #[n(12)]
-    data_since: Option<BTreeMap<String, (u32, f64)>>,
+    data_since: BTreeMap<String, (u32, f64)>,
     #[n(13)]
-    unanswered: Option<[Unanswered; 2]>,
+    unanswered: [Unanswered; 2],
+    #[n(14)]
+    cut: u64,
 }
 
 impl Account {
@@ -121,6 +126,7 @@ impl Account {
             logs_last: None,
             log_gaps: Vec::new(),
             data_since: BTreeMap::new(),
+            cut: 0,
         }
     }
 
@@ -153,17 +159,14 @@ impl Account {
     /// between, the logs were. Shorter than an hour it is the same stretch of logs.
     pub fn skip_to(&mut self, window: WindowId) {
         let from = WindowId(self.last.0.saturating_add(1));
-        if window.0.saturating_sub(from.0) >= SKIPPED_LEAST {
+        if window.0.saturating_sub(from.0) >= SKIPPED_LEAST_WINDOWS {
             self.add_gap(from, window);
         }
     }
 
     fn add_gap(&mut self, from: WindowId, to: WindowId) {
         for gaps in [&mut self.gaps, &mut self.log_gaps] {
-            if gaps.len() >= GAPS_MAX {
-                gaps.remove(0);
-            }
-            gaps.push((from, to));
+            self.cut = self.cut.saturating_add(remember_gap(gaps, (from, to)));
         }
         self.skipped = self.skipped.saturating_add(to.0 - from.0);
     }
@@ -172,10 +175,7 @@ impl Account {
     fn arrive_logs(&mut self, window: WindowId) {
         let gap = WindowId(self.logs_last.map_or(window.0, |last| last.0.saturating_add(GAP_WINDOWS)));
         if gap < window && self.log_gaps.last().is_none_or(|last| last.1 < window) {
-            if self.log_gaps.len() >= GAPS_MAX {
-                self.log_gaps.remove(0);
-            }
-            self.log_gaps.push((gap, window));
+            self.cut = self.cut.saturating_add(remember_gap(&mut self.log_gaps, (gap, window)));
         }
         self.logs_last = self.logs_last.max(Some(window));
     }
@@ -188,11 +188,15 @@ impl Account {
     /// Data events of a service are there in a window. Those of the first day were there from the beginning.
     fn arrive_data(&mut self, window: WindowId, service: &str) {
         let day = Some(self.days(window)).filter(|day| *day >= 1.0).unwrap_or(0.0);
-        let known = self.data_since.get(service);
-        if known.is_some_and(|since| since.window <= window) || (known.is_none() && self.data_since.len() >= DATA_SERVICES_MAX) {
-            return;
+        let full = self.data_since.len() >= DATA_SERVICES_MAX;
+        match self.data_since.get_mut(service) {
+            Some(since) if since.window <= window => {}
+            Some(since) => *since = Since { window, day },
+            None if full => self.cut = self.cut.saturating_add(1),
+            None => {
+                self.data_since.insert(service.to_owned(), Since { window, day });
+            }
         }
-        self.data_since.insert(service.to_owned(), Since { window, day });
     }
 
     /// Since when flows like this one are seen at all; nothing where that is since the account's beginning.
@@ -225,21 +229,32 @@ impl Account {
     }
 
     fn remember_stack(&mut self, target: String, stack: &str) {
-        if !stack.is_empty() && self.stacks.len() < STACKS_MAX {
+        if stack.is_empty() {
+            return;
+        }
+        if self.stacks.len() < STACKS_MAX || self.stacks.contains_key(&target) {
             self.stacks.insert(target, stack.to_owned());
+        } else {
+            self.cut = self.cut.saturating_add(1);
         }
     }
 
     /// Whether so many other functions are low that this one's low volume is the account's news.
     fn is_low_without(&self, entity: &Entity) -> bool {
         let others = self.low.len() - usize::from(self.low.contains(&entity.id));
-        others >= LOW_OTHERS && others as f64 >= LOW_SHARE * self.functions.flows.len() as f64
+        together::is_news(others, self.functions.flows.len())
+    }
+
+    /// What was left out at a bound since the account began: flows, names, permissions, gaps and the like, each time it came.
+    pub fn cut(&self) -> u64 {
+        let of = |kind: &Kind| kind.flows.overflow().total().saturating_add(kind.unanswered.cut());
+        self.cut.saturating_add(of(&self.functions)).saturating_add(of(&self.principals))
     }
 
     /// The bytes to store.
     pub fn encode(&self) -> Vec<u8> {
         let stored = Stored {
-            format: 1,
+            format: FORMAT,
             windows: [self.first.0, self.last.0],
             function_flows: self.functions.flows.encode(),
             function_peers: self.functions.peers.encode(),
@@ -251,25 +266,23 @@ impl Account {
             gaps: self.gaps.iter().map(|g| [g.0.0, g.1.0]).collect(),
             logs_last: self.logs_last.map(|w| w.0),
             log_gaps: self.log_gaps.iter().map(|g| [g.0.0, g.1.0]).collect(),
-            data_since: Some(self.data_since.iter().map(|(service, since)| (service.clone(), (since.window.0, since.day))).collect()),
-            unanswered: Some([self.functions.unanswered.clone(), self.principals.unanswered.clone()]),
+            data_since: self.data_since.iter().map(|(service, since)| (service.clone(), (since.window.0, since.day))).collect(),
+            unanswered: [self.functions.unanswered.clone(), self.principals.unanswered.clone()],
+            cut: self.cut,
         };
         // Encoding into memory can't fail.
         minicbor::to_vec(stored).unwrap_or_default()
     }
 
-    /// Reads what [`Account::encode`] wrote; `None` where the bytes are damaged or of a newer format.
-    pub fn decode(bytes: &[u8]) -> Option<Account> {
-        let s: Stored = minicbor::decode(bytes).ok()?;
-        if s.format != 1 {
-            return None;
-        }
+    /// Reads what [`Account::encode`] wrote.
+    pub fn decode(bytes: &[u8]) -> Result<Account, StoredError> {
+        let s: Stored = from_cbor(bytes, FORMAT)?;
         let kind = |flows: &[u8], peers: &[u8], unanswered| {
-            let (flows, peers) = (new_flow::Account::decode(flows).ok()?, Peers::decode(peers).ok()?);
-            Some(Kind { flows, peers, unanswered, aged: Vec::new() })
+            let (flows, peers) = (new_flow::Account::decode(flows)?, Peers::decode(peers)?);
+            Ok::<_, StoredError>(Kind { flows, peers, unanswered, aged: Vec::new() })
         };
-        let [of_functions, of_principals] = s.unanswered.unwrap_or_default();
-        Some(Account {
+        let [of_functions, of_principals] = s.unanswered;
+        Ok(Account {
             first: WindowId(s.windows[0]),
             last: WindowId(s.windows[1]),
             functions: kind(&s.function_flows, &s.function_peers, of_functions)?,
@@ -280,7 +293,75 @@ impl Account {
             gaps: s.gaps.into_iter().map(|[from, to]| (WindowId(from), WindowId(to))).collect(),
             logs_last: s.logs_last.map(WindowId),
             log_gaps: s.log_gaps.into_iter().map(|[from, to]| (WindowId(from), WindowId(to))).collect(),
-            data_since: s.data_since.unwrap_or_default().into_iter().map(|(k, (w, day))| (k, Since { window: WindowId(w), day })).collect(),
+            data_since: s.data_since.into_iter().map(|(k, (w, day))| (k, Since { window: WindowId(w), day })).collect(),
+            cut: s.cut,
         })
+    }
+}
+
+/// Remembers a gap in the place of the oldest, past the bound. Gives how many were forgotten.
+fn remember_gap(gaps: &mut Vec<(WindowId, WindowId)>, gap: (WindowId, WindowId)) -> u64 {
+    let full = gaps.len() >= GAPS_MAX;
+    if full {
+        gaps.remove(0);
+    }
+    gaps.push(gap);
+    u64::from(full)
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+    use crate::observe::Verb;
+
+    /// Whoever changes these bytes raises [`FORMAT`], or the version of what is within.
+    #[test]
+    fn the_layout_stays_as_it_is() {
+        let mut account = Account::new(WindowId(1_000_000));
+        let key = |target: &str| Key { actor: "f".to_owned(), verb: Verb::Delete, denied: true, target: target.to_owned() };
+        for (n, kind) in [&mut account.functions, &mut account.principals].into_iter().enumerate() {
+            kind.flows.actor(n as f64, "f", "shop", "role", Some("s"), true);
+            kind.unanswered.tell(key("bucket b"), WindowId(1_000_500 + n as u32), 0.5);
+        }
+        account.arrive(WindowId(1_000_900));
+        account.arrive_logs(WindowId(1_000_001));
+        account.arrive_logs(WindowId(1_001_000));
+        account.arrive_data(WindowId(1_001_000), "s3");
+        account.remember_stack("bucket b".to_owned(), "s");
+        account.low.insert("f".to_owned());
+        account.cut = 7;
+        let bytes = account.encode();
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        expect!["8f02821a000f42401a000f45c4586e820190fb4000000000000000fb4000000000000000818b61666473686f7064726f6c656173fb0000000000000000f682000082f6f68ef6f6f6f6f6f6f6f6f6f6f6f6f6f6a080808001a16473686f7001a0a08200008700000000000000820000828080a0a08800000000000000005824010000000000000000000000000000000000000000000000000000000000000000000000586e820190fb4000000000000000fb4000000000000000818b61666473686f7064726f6c656173fb3ff0000000000000f682000082f6f68ef6f6f6f6f6f6f6f6f6f6f6f6f6f6a080808001a16473686f7001a0a08200008700000000000000820000828080a0a08800000000000000005824010000000000000000000000000000000000000000000000000000000000000000000000a1686275636b65742062617381616681821a000f44801a000f45c41901441a000f462882821a000f44801a000f45c4821a000f44811a000f4628a1627333821a000f4628fb4002c71c71c71c728282a184616603f5686275636b65742062841a000f44341a000f443401fb3fe00000000000000082a184616603f5686275636b65742062841a000f44351a000f443501fb3fe00000000000000007"].assert_eq(&hex);
+        let again = Account::decode(&bytes).unwrap();
+        assert_eq!((again.encode(), again.cut()), (bytes, 7));
+    }
+
+    #[test]
+    fn a_newer_account_is_told_as_newer() {
+        let mut bytes = Account::new(WindowId(1_000_000)).encode();
+        bytes[1] = FORMAT + 1;
+        assert_eq!(Account::decode(&bytes).map(|_| ()), Err(StoredError::Format(u64::from(FORMAT) + 1)));
+        // Its flows alone may be newer, too.
+        let at = bytes.windows(2).position(|pair| pair == [0x82, 0x01]).unwrap();
+        (bytes[1], bytes[at + 1]) = (FORMAT, 9);
+        assert_eq!(Account::decode(&bytes).map(|_| ()), Err(StoredError::Format(9)));
+    }
+
+    #[test]
+    fn what_is_cut_is_counted() {
+        let mut account = Account::new(WindowId(1_000_000));
+        for n in 0..GAPS_MAX as u32 + 2 {
+            account.add_gap(WindowId(1_000_000 + 10 * n), WindowId(1_000_005 + 10 * n));
+        }
+        assert_eq!((account.gaps.len(), account.cut()), (GAPS_MAX, 4), "of both kinds of gaps");
+        for n in 0..DATA_SERVICES_MAX + 3 {
+            account.arrive_data(WindowId(1_000_000), &format!("service-{n}"));
+        }
+        assert_eq!((account.data_since.len(), account.cut()), (DATA_SERVICES_MAX, 7));
+        account.functions.flows.deploy(1.0, "nobody", "ci");
+        assert_eq!(account.cut(), 8);
     }
 }

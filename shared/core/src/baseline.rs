@@ -9,30 +9,28 @@ use std::collections::VecDeque;
 
 use minicbor::{Decode, Encode};
 
-use crate::detect::rate::{CallsRow, Context, DayMaxima, FLOWS_MAX, Family, FlowRow, Judged, Peers, Rates};
+use crate::detect::rate::{CallsRow, Context, DayMaxima, FLOWS_MAX, Family, FlowRow, HALF_HOUR_FADE, Judged, Peers, Rates};
 use crate::detect::silence::{Pause, Silence};
 use crate::facts::Facts;
 use crate::limits::CHANGES_MAX;
-use crate::time::{Timestamp, WINDOWS_PER_DAY, WindowId};
+use crate::stored::{StoredError, from_cbor};
+use crate::time::{DAY_MS, Timestamp, WINDOWS_PER_DAY, WINDOWS_PER_HOUR, WindowId};
 
 /// Windows after which the place of a tracked flow that is no longer used may go to another: 14 days.
-const TRACKED_IDLE: u32 = 14 * WINDOWS_PER_DAY;
+const TRACKED_IDLE_WINDOWS: u32 = 14 * WINDOWS_PER_DAY;
 /// Hours of activity that are kept to be drawn.
 const HOURS: usize = 48;
-/// Windows of one hour.
-pub const HOUR: u32 = 12;
-/// Calls a day below which a silence can't hold a gate of the rate detector (it asks for 10 below what was expected).
+/// Calls a day below which windows without calls are not judged as they pass, but when the entity is seen again: `silence`
+/// asks for eight missed calls.
 const WATCHED_CALLS_A_DAY: f64 = 8.0;
 /// Windows of a week before the weekend.
 const WEEKDAY_WINDOWS: u32 = 5 * WINDOWS_PER_DAY;
-/// How much of a half hour's sum of calls is left after a window, as in the rate detector's horizon of six windows.
-const HALF_HOUR_FADE: f64 = 0.846_481_724_890_614_1;
 /// How much of the record is left after a day: half of it in a month.
 const RECORD_FADE: f64 = 0.98;
 /// Windows without a report after which the log of a function that goes on acting counts as missing: two days.
-const REPORTS_GONE: u32 = 2 * WINDOWS_PER_DAY;
+const REPORTS_GONE_WINDOWS: u32 = 2 * WINDOWS_PER_DAY;
 /// Windows for which refusals are learnt, after kinds of flows came in sight that were not seen before: a week, as for flows.
-const DENIALS_FROM: u32 = 7 * WINDOWS_PER_DAY;
+const DENIALS_FROM_WINDOWS: u32 = 7 * WINDOWS_PER_DAY;
 /// An entity that was not seen for so long is not missed any more.
 const WATCHED_DAYS: u32 = 35;
 
@@ -147,7 +145,10 @@ impl Peaks {
     }
 }
 
-/// The stored form, format 1.
+/// The format of a baseline's stored form.
+const FORMAT: u8 = 1;
+
+/// The stored form.
 #[derive(Encode, Decode)]
 struct Stored {
     #[n(0)]
@@ -228,7 +229,7 @@ impl Baseline {
             tracked: vec![None; FLOWS_MAX],
             changes: VecDeque::new(),
             hours: VecDeque::new(),
-            hour: first.0 / HOUR,
+            hour: first.0 / WINDOWS_PER_HOUR,
             low: false,
             silence: Silence::default(),
             peaks: Peaks { day: first.day(), ..Peaks::default() },
@@ -291,7 +292,7 @@ impl Baseline {
 
     /// Whether the refusals of all its flows have been seen for long enough to say what is usual.
     pub fn knows_denials_at(&self, window: WindowId) -> bool {
-        self.widened == self.first || window.0.saturating_sub(self.widened.0) >= DENIALS_FROM
+        self.widened == self.first || window.0.saturating_sub(self.widened.0) >= DENIALS_FROM_WINDOWS
     }
 
     /// Some of its flows are seen only since a window (data events that were switched on then): where calls are counted by
@@ -385,7 +386,8 @@ impl Baseline {
         if facts.reports > 0 {
             self.reported = window;
         }
-        let is_gone = self.calls == Calls::Reports && window.0.saturating_sub(self.reported.0) > REPORTS_GONE && facts.flow_calls() > 0;
+        let is_gone =
+            self.calls == Calls::Reports && window.0.saturating_sub(self.reported.0) > REPORTS_GONE_WINDOWS && facts.flow_calls() > 0;
         let source = match (facts.reports, facts.runs) {
             (0, 0) => Calls::Flows,
             (0, _) => Calls::Runs,
@@ -434,7 +436,7 @@ impl Baseline {
             }
         }
         let free = || self.tracked.iter().position(Option::is_none);
-        let unused = || self.tracked.iter().position(|t| t.as_ref().is_some_and(|t| window.0 - t.used > TRACKED_IDLE));
+        let unused = || self.tracked.iter().position(|t| t.as_ref().is_some_and(|t| window.0 - t.used > TRACKED_IDLE_WINDOWS));
         let series = free().or_else(unused)?;
         self.rates.forget_flow(series);
         *self.tracked.get_mut(series)? = Some(Tracked { target: target.to_owned(), used: window.0 });
@@ -450,7 +452,7 @@ impl Baseline {
     }
 
     fn draw(&mut self, window: WindowId, calls: f64) {
-        self.draw_to(window.0 / HOUR);
+        self.draw_to(window.0 / WINDOWS_PER_HOUR);
         if let Some(last) = self.hours.back_mut() {
             *last += calls as f32;
         }
@@ -472,7 +474,7 @@ impl Baseline {
 
     /// Calls an hour up to this window, the oldest first, at most 48.
     pub fn hours(&mut self, window: WindowId) -> Vec<f32> {
-        self.draw_to(window.0 / HOUR);
+        self.draw_to(window.0 / WINDOWS_PER_HOUR);
         self.hours.iter().copied().collect()
     }
 
@@ -489,15 +491,14 @@ impl Baseline {
 
     /// Changes of the day before an instant, the latest first.
     pub fn changes_before(&self, at: Timestamp) -> Vec<String> {
-        let day = 86_400_000;
-        let recent = self.changes.iter().rev().filter(|c| c.at_ms <= at.ms() && at.ms() - c.at_ms <= day);
+        let recent = self.changes.iter().rev().filter(|c| c.at_ms <= at.ms() && at.ms() - c.at_ms <= DAY_MS);
         recent.map(|c| c.words.clone()).collect()
     }
 
     /// The bytes to store.
     pub fn encode(&self) -> Vec<u8> {
         let stored = Stored {
-            format: 1,
+            format: FORMAT,
             windows: [self.first.0, self.next.0, self.seen.0, self.hour],
             calls: self.calls,
             calls_total: self.calls_total,
@@ -516,21 +517,21 @@ impl Baseline {
         minicbor::to_vec(stored).unwrap_or_default()
     }
 
-    /// Reads what [`Baseline::encode`] wrote; `None` where the bytes are damaged or of a newer format.
-    pub fn decode(bytes: &[u8]) -> Option<Baseline> {
-        let s: Stored = minicbor::decode(bytes).ok()?;
+    /// Reads what [`Baseline::encode`] wrote.
+    pub fn decode(bytes: &[u8]) -> Result<Baseline, StoredError> {
+        let s: Stored = from_cbor(bytes, FORMAT)?;
         let [first, next, seen, hour] = s.windows.map(WindowId);
-        if s.format != 1 || s.tracked.len() != FLOWS_MAX || first > seen || seen > next {
-            return None;
+        if s.tracked.len() != FLOWS_MAX || first > seen || seen > next {
+            return Err(StoredError::Damaged);
         }
         let [counted, widened] = s.since.unwrap_or([first.0; 2]);
-        Some(Baseline {
+        Ok(Baseline {
             first,
             next,
             seen,
             calls: s.calls,
             calls_total: s.calls_total,
-            rates: Box::new(Rates::decode(&s.rates).ok()?),
+            rates: Box::new(Rates::decode(&s.rates)?),
             tracked: s.tracked,
             changes: s.changes.into(),
             hours: s.hours.into(),
@@ -549,9 +550,11 @@ impl Baseline {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use expect_test::expect;
+
     use crate::batch::EventId;
-    use crate::detect::new_flow::Verb;
     use crate::facts::{FlowFact, Moment, Span};
+    use crate::observe::Verb;
 
     const FIRST: WindowId = WindowId(1_000_000);
 
@@ -587,23 +590,44 @@ mod tests {
         let mut baseline = Baseline::new(FIRST);
         learn(&mut baseline, 0..600, 3, 7);
         assert!(baseline.counts_reports());
-        learn(&mut baseline, 600..600 + REPORTS_GONE, 0, 7);
+        learn(&mut baseline, 600..600 + REPORTS_GONE_WINDOWS, 0, 7);
         assert!(baseline.counts_reports(), "within two days a log may only be late");
-        learn(&mut baseline, 600 + REPORTS_GONE..602 + REPORTS_GONE, 0, 7);
+        learn(&mut baseline, 600 + REPORTS_GONE_WINDOWS..602 + REPORTS_GONE_WINDOWS, 0, 7);
         assert!(!baseline.counts_reports());
-        let window = WindowId(FIRST.0 + 602 + REPORTS_GONE);
+        let window = WindowId(FIRST.0 + 602 + REPORTS_GONE_WINDOWS);
         assert_eq!(baseline.calls_in(&facts(window, 0, 7)), 7.0);
         assert!(baseline.counted_days(window) < 0.1 && baseline.learnt_days(window) > 4.0, "learning began anew");
-        learn(&mut baseline, 602 + REPORTS_GONE..603 + REPORTS_GONE, 3, 7);
+        learn(&mut baseline, 602 + REPORTS_GONE_WINDOWS..603 + REPORTS_GONE_WINDOWS, 3, 7);
         assert!(baseline.counts_reports(), "the log is back");
-        assert_eq!(Baseline::decode(&baseline.encode()), Some(baseline));
+        assert_eq!(Baseline::decode(&baseline.encode()), Ok(baseline));
+    }
+
+    /// Whoever changes these bytes raises [`FORMAT`], or the version of the statistics within.
+    #[test]
+    fn the_layout_stays_as_it_is() {
+        let mut baseline = Baseline::new(FIRST);
+        learn(&mut baseline, 0..3 * WINDOWS_PER_DAY, 3, 7);
+        learn(&mut baseline, 3 * WINDOWS_PER_DAY + 40..3 * WINDOWS_PER_DAY + 50, 0, 7);
+        baseline.widen(Some(WindowId(FIRST.0 + 900)), WindowId(FIRST.0 + 900));
+        baseline.changed(FIRST.start(), "code updated by ci".to_owned());
+        baseline.low = true;
+        let statistics = Stored { rates: Vec::new(), ..minicbor::decode(&baseline.encode()).unwrap() };
+        let hex: String = minicbor::to_vec(statistics).unwrap().iter().map(|byte| format!("{byte:02x}")).collect();
+        expect!["8e01841a000f42401a000f45d21a000f459f1a000145d1820280fb40a44000000000004088826a736572766963652073331a000f45d1f6f6f6f6f6f6f681821b00000045d964b80072636f646520757064617465642062792063699830fa42100000fa42100000fa42100000fa42100000fa42100000fa42100000fa42100000fa42100000fa42100000fa42100000fa42100000fa42100000fa42100000fa42100000fa42100000fa42100000fa42100000fa42100000fa42100000fa42100000fa42100000fa42100000fa42100000fa42100000fa42100000fa42100000fa42100000fa42100000fa42100000fa42100000fa42100000fa42100000fa42100000fa42100000fa42100000fa42100000fa42100000fa42100000fa42100000fa42100000fa42100000fa42100000fa42100000fa41400000fa00000000fa00000000fa00000000fa000000000186830101011831fb409f051eb851eb85fb4003851eb851eb86fb4068000000000000190d9384fb395d87a9caab3309fb40338aa9673ef97afb4033269bc67608f7190d93836a73657276696365207333fb401c0000000000001a000f45d11a000f459f821a000f42401a000f45c4"].assert_eq(&hex);
+        let rates = baseline.rates.encode();
+        expect!["2363 bytes, 3aa9fe72e8011ee09f7a716dd5fdc910544f24091d270a4b3da28b3f991e38d3"].assert_eq(&format!(
+            "{} bytes, {}",
+            rates.len(),
+            blake3::hash(&rates).to_hex()
+        ));
+        assert_eq!(Baseline::decode(&baseline.encode()), Ok(baseline));
     }
 
     #[test]
     fn a_log_that_ends_with_its_function_is_only_silent() {
         let mut baseline = Baseline::new(FIRST);
         learn(&mut baseline, 0..600, 3, 0);
-        learn(&mut baseline, 600..600 + 3 * REPORTS_GONE, 0, 0);
+        learn(&mut baseline, 600..600 + 3 * REPORTS_GONE_WINDOWS, 0, 0);
         assert!(baseline.counts_reports());
     }
 
@@ -616,7 +640,7 @@ mod tests {
         baseline.widen(Some(now(600)), now(600));
         learn(&mut baseline, 600..610, 0, 90);
         assert!(baseline.counted_days(now(610)) < 0.1 && !baseline.knows_denials_at(now(610)));
-        assert!(baseline.knows_denials_at(now(600 + DENIALS_FROM)));
+        assert!(baseline.knows_denials_at(now(600 + DENIALS_FROM_WINDOWS)));
         baseline.widen(Some(now(600)), now(610));
         assert_eq!(baseline.counted, now(600), "once only");
     }

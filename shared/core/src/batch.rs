@@ -6,7 +6,8 @@
 //! identity, the number of its subject and up to two log-spaced buckets. A window is the set union of its batches, so
 //! duplicates and other cuts make no difference. There is deliberately no counter here.
 //!
-//! Layout, format 1: version, number of names, names, number of subjects, subjects, rows; all numbers as in `varint`.
+//! Layout, format 3: format, window, class, number of names, names, number of subjects, subjects, rows; all numbers as in
+//! `varint`. Where a table bills by the kilobyte it is deflated: format 4, the inflated length, the deflated bytes.
 
 mod codec;
 
@@ -17,9 +18,7 @@ use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher13;
 use siphasher::sip128::{Hasher128, SipHasher13 as SipHasher128};
 
-pub use codec::BatchError;
-
-use crate::limits::{EVENT_ID_MAX, PACKER_ROWS_MAX};
+use crate::limits::{EVENT_ID_MAX, PACKER_ROWS_FULL};
 use crate::observe::{Class, Observation, Subject};
 use crate::time::{WINDOW_MS, WindowId};
 
@@ -274,7 +273,7 @@ impl Packer {
 
     /// Whether it is time to [`Packer::finish`].
     pub fn is_full(&self) -> bool {
-        self.rows.len() >= PACKER_ROWS_MAX
+        self.rows.len() >= PACKER_ROWS_FULL
     }
 
     /// Gives the batches, one a window and class, in that order, and the number of records that came more than once; is

@@ -6,7 +6,8 @@ pub const LATE_MINUTES_LEAST: u32 = 15;
 /// What a deployer or a person at a laptop may set.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// False incidents a week that an account accepts, half for new flows and half for rates.
+    /// False incidents a week that an account accepts: half for new flows, half for rates with silences. Of each half, functions
+    /// have one half and other principals the other.
     pub noise_per_week: f64,
     /// Minutes of quiet after which an incident is over and a new finding opens another.
     pub resolve_minutes: u32,
@@ -23,8 +24,8 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The half of the budget that one of the two detectors has, for functions and other principals together.
-    pub fn alerts_per_week(&self) -> f64 {
-        self.noise_per_week / 2.0
+    /// What functions or other principals have of the budget, for their new flows or for their rates.
+    pub fn alerts_per_week_of_kind(&self) -> f64 {
+        self.noise_per_week / 4.0
     }
 }

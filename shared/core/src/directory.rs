@@ -30,6 +30,10 @@ pub struct Directory {
     #[n(2)]
     #[cbor(default)]
     polled: BTreeSet<String>,
+    /// What was left out at a bound, each time it came.
+    #[n(3)]
+    #[cbor(default)]
+    cut: u64,
 }
 
 impl Directory {
@@ -45,12 +49,19 @@ impl Directory {
     }
 
     fn add_function(&mut self, arn: &str) {
-        if self.functions.len() >= DIRECTORY_FUNCTIONS_MAX {
+        let name = function_name(arn);
+        if self.functions.len() >= DIRECTORY_FUNCTIONS_MAX && !self.functions.contains_key(name) {
+            self.cut = self.cut.saturating_add(1);
             return;
         }
-        let arns = self.functions.entry(function_name(arn).to_owned()).or_default();
-        if arns.len() < FUNCTIONS_PER_ROLE_MAX && !arns.contains(arn) {
+        let arns = self.functions.entry(name.to_owned()).or_default();
+        if arns.contains(arn) {
+            return;
+        }
+        if arns.len() < FUNCTIONS_PER_ROLE_MAX {
             arns.insert(arn.to_owned());
+        } else {
+            self.cut = self.cut.saturating_add(1);
         }
     }
 
@@ -58,20 +69,30 @@ impl Directory {
     pub fn learn_binding(&mut self, subject: &Subject<'_>) {
         let What::Binding { role } = &subject.what else { return };
         if matches!(subject.actor, Actor::Service(_)) {
-            if self.polled.len() < DIRECTORY_FUNCTIONS_MAX {
+            if self.polled.len() < DIRECTORY_FUNCTIONS_MAX || self.polled.contains(&**role) {
                 self.polled.insert(role.clone().into_owned());
+            } else {
+                self.cut = self.cut.saturating_add(1);
             }
             return;
         }
         let function = self.entity(&subject.actor).id;
         let full = self.roles.len() >= DIRECTORY_FUNCTIONS_MAX;
         if full && !self.roles.contains_key(&**role) {
+            self.cut = self.cut.saturating_add(1);
             return;
         }
         let functions = self.roles.entry(role.clone().into_owned()).or_default();
-        if functions.len() < FUNCTIONS_PER_ROLE_MAX {
+        if functions.len() < FUNCTIONS_PER_ROLE_MAX || functions.contains_key(function_name(&function)) {
             functions.insert(function_name(&function).to_owned(), function);
+        } else {
+            self.cut = self.cut.saturating_add(1);
         }
+    }
+
+    /// What was left out at a bound, each time it came.
+    pub fn cut(&self) -> u64 {
+        self.cut
     }
 
     /// Functions that work with a role.
@@ -182,6 +203,19 @@ mod tests {
         assert_eq!(of(polled).kind, EntityKind::Service);
         assert_eq!(of("arn:aws:iam::1:role/f").kind, EntityKind::Service);
         assert_eq!((of(other).kind, of(other).id.as_str()), (EntityKind::Principal, other));
+    }
+
+    #[test]
+    fn what_is_cut_is_counted() {
+        let mut d = Directory::default();
+        let arn = |n: usize| format!("arn:aws:lambda:r{n}:1:function:f");
+        for n in 0..FUNCTIONS_PER_ROLE_MAX + 2 {
+            d.add_function(&arn(n));
+            d.add_function(&arn(n));
+        }
+        assert_eq!(d.cut(), 4, "each time that it came");
+        d.add_function(&arn(0));
+        assert_eq!(d.cut(), 4, "what is known is not cut");
     }
 
     #[test]

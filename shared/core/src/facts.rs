@@ -7,10 +7,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::batch::{End, EventId, bucket_value};
-use crate::detect::new_flow::{Verb, verb};
 use crate::directory::Directory;
 use crate::entity::{Arn, Entity, EntityKind};
-use crate::observe::{ChangeKind, Class, Outcome, Target, What};
+use crate::observe::{ChangeKind, Class, Outcome, Target, Verb, What, verb};
 use crate::time::{Timestamp, WindowId};
 use crate::window::{Folded, Window, moment};
 
@@ -249,7 +248,7 @@ fn fold_change(window: WindowId, folded: &mut Folded, (by, id): (&Entity, &str),
 fn fold_one(window: WindowId, folded: &mut Folded, account: &str, facts: &mut Facts) {
     let (n, span) = (folded.count(), span_of(window, folded));
     match take(folded) {
-        What::Invocation { memory_mb, .. } => {
+        What::Invocation { memory_mb } => {
             facts.reports += n;
             durations(facts, folded, f64::from(memory_mb));
             ran(facts, span);
@@ -260,7 +259,7 @@ fn fold_one(window: WindowId, folded: &mut Folded, account: &str, facts: &mut Fa
         }
         What::Failure => facts.failures += n,
         What::Throttle => facts.throttles += n,
-        What::Line { .. } => facts.lines += n,
+        What::Line => facts.lines += n,
         What::Flow { service, action, target, outcome, data } => {
             let target = target.map(|t| t.seen_from(account));
             flow(facts, folded, (service.into_owned(), action.into_owned(), target, outcome, data), span)

@@ -12,7 +12,7 @@ use crate::detect::{Detail, Finding, Level};
 use crate::entity::Entity;
 use crate::facts::Span;
 use crate::limits::{FINDINGS_PER_INCIDENT_MAX, INCIDENTS_OPEN_MAX};
-use crate::time::{Timestamp, WindowId};
+use crate::time::{MINUTES_PER_WINDOW, Timestamp, WindowId};
 
 /// Years between chance events of its kind, from which an incident is of high severity.
 const HIGH_YEARS: f64 = 1.0;
@@ -245,7 +245,7 @@ fn uid(account: &str, finding: &Finding) -> String {
 /// `open`.
 pub fn join(open: &mut Vec<Incident>, account: &str, config: &Config, said: Judgement) -> Vec<usize> {
     let mut changed = Vec::new();
-    let near = config.resolve_minutes / 5;
+    let near = config.resolve_minutes / MINUTES_PER_WINDOW;
     for finding in said.findings {
         let close = |incident: &Incident| finding.judged.0.abs_diff(incident.joined.0) <= near;
         let linked = |incident: &Incident| {
@@ -299,7 +299,7 @@ pub fn join(open: &mut Vec<Incident>, account: &str, config: &Config, said: Judg
 
 /// Takes out the incidents that are over at the beginning of `now`.
 pub fn resolve(open: &mut Vec<Incident>, config: &Config, now: WindowId) -> Vec<Incident> {
-    let quiet = config.resolve_minutes / 5;
+    let quiet = config.resolve_minutes / MINUTES_PER_WINDOW;
     let over: Vec<Incident> = open.extract_if(.., |i| now.0.saturating_sub(i.updated.0) > quiet).collect();
     over.into_iter().map(|i| Incident { resolved: true, sequence: i.sequence.saturating_add(1), ..i }).collect()
 }

@@ -19,6 +19,7 @@ pub mod facts;
 pub mod incident;
 pub mod limits;
 pub mod observe;
+pub mod stored;
 pub mod time;
 mod varint;
 pub mod window;

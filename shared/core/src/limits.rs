@@ -1,11 +1,11 @@
-//! Every bound, with its reason. What is cut by one is counted where it is cut.
+//! Every bound, with its reason. What is lost at one is counted where it is cut; what only keeps the latest few is not.
 
 /// Resources of one record that are kept: batch calls name at most 100 tables or objects, and what they have in common
 /// stands in the first few.
 pub const RESOURCES_MAX: usize = 16;
 
 /// Targets of one call: a transaction may name 100 tables, but a flow graph learns nothing more from them.
-pub const TARGETS_MAX: usize = 16;
+pub const TARGETS_PER_CALL_MAX: usize = 16;
 
 /// Resources that one policy may name as grants: more is a list of everything, which explains nothing.
 pub const GRANTS_MAX: usize = 16;
@@ -13,15 +13,16 @@ pub const GRANTS_MAX: usize = 16;
 /// Characters of an event id that is no UUID: CloudTrail's own ids have 36, log events' 56.
 pub const EVENT_ID_MAX: usize = 64;
 
-/// Observations that are packed together in replay: some 4 MB, so that memory doesn't grow with the log.
-pub const PACKER_ROWS_MAX: usize = 1 << 16;
+/// Observations from which replay empties its packer, when the file that brought them is read: some 4 MB and those of one
+/// file, so that memory doesn't grow with the log.
+pub const PACKER_ROWS_FULL: usize = 1 << 16;
 
 /// Days that batches of an account and the steps that judged them are kept, and for which evaluate may be away: a long
 /// weekend. It alarms long before.
 pub const BATCHES_KEPT_DAYS: u32 = 3;
 
 /// Inflated bytes of a stored batch: a packer's rows and their names are a few megabytes.
-pub const BATCH_BYTES_MAX: usize = 16 << 20;
+pub const BATCH_INFLATED_BYTES_MAX: usize = 16 << 20;
 
 /// Functions and roles that are told apart by name: the largest accounts have some 10,000.
 pub const DIRECTORY_FUNCTIONS_MAX: usize = 100_000;

@@ -7,11 +7,16 @@
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
-/// Milliseconds of one window: five minutes.
-pub const WINDOW_MS: i64 = 300_000;
+/// Milliseconds of one day.
+pub const DAY_MS: i64 = 86_400_000;
+/// Minutes of one window.
+pub const MINUTES_PER_WINDOW: u32 = 5;
+/// Milliseconds of one window.
+pub const WINDOW_MS: i64 = MINUTES_PER_WINDOW as i64 * 60_000;
+/// Windows of one hour.
+pub const WINDOWS_PER_HOUR: u32 = 60 / MINUTES_PER_WINDOW;
 /// Windows of one day.
-pub const WINDOWS_PER_DAY: u32 = 288;
-const DAY_MS: i64 = 86_400_000;
+pub const WINDOWS_PER_DAY: u32 = 24 * WINDOWS_PER_HOUR;
 /// 2013-01-01: CloudTrail began in November 2013; whatever claims to be older has no usable time.
 const EARLIEST_MS: i64 = 1_356_998_400_000;
 /// 2100-01-01: whatever claims to be later has no usable time.

@@ -3,7 +3,7 @@
 //! The same observations in any order, cut in any way, any number of times, give the same window: rows are united by their
 //! identity, subjects by their content, ends by the earlier and the later. Should two observations share an identity (one
 //! event told differently by two feeds, or a collision), the lesser stays, whatever came first. There is deliberately no
-//! entity here: who a session belongs to is `account`'s to say.
+//! entity here: who a session belongs to is `directory`'s to say.
 
 use std::collections::HashMap;
 

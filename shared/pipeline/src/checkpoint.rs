@@ -12,6 +12,7 @@
 use std::collections::BTreeMap;
 
 use minicbor::{Decode, Encode};
+use outflow_core::stored::from_cbor;
 
 use crate::keys;
 use crate::store::{Expect, Store, StoreError, Write, list};
@@ -68,18 +69,14 @@ impl Checkpoint {
     pub async fn load<S: Store>(store: &S) -> Result<(Checkpoint, BTreeMap<String, Vec<u8>>), StoreError> {
         let mut checkpoint = Checkpoint::default();
         if let Some(item) = store.load(&keys::head()).await? {
-            let head: Head = minicbor::decode(&item.bytes).map_err(|_| StoreError::Corrupt { key: keys::head() })?;
-            if head.format != FORMAT {
-                return Err(StoreError::Corrupt { key: keys::head() });
-            }
+            let head: Head = from_cbor(&item.bytes, FORMAT).map_err(|why| StoreError::unreadable(&keys::head(), why))?;
             (checkpoint.step, checkpoint.head_revision) = (head.step, item.revision);
         }
         let mut read: BTreeMap<String, [Vec<Part>; 2]> = BTreeMap::new();
         for partition in keys::checkpoints() {
             for (key, item) in list(store, &partition).await? {
-                let part: Part = minicbor::decode(&item.bytes).map_err(|_| StoreError::Corrupt { key: key.clone() })?;
-                let place = keys::checkpoint_place(&key).filter(|_| part.format == FORMAT);
-                let (slot, _) = place.ok_or(StoreError::Corrupt { key })?;
+                let part: Part = from_cbor(&item.bytes, FORMAT).map_err(|why| StoreError::unreadable(&key, why))?;
+                let (slot, _) = keys::checkpoint_place(&key).ok_or(StoreError::Corrupt { key })?;
                 let slots = checkpoint.slots.entry(part.name.clone()).or_default();
                 slots[slot].step = slots[slot].step.max(part.step);
                 slots[slot].revisions.push(item.revision);
@@ -195,6 +192,20 @@ mod tests {
         assert_eq!(read.get("b").map(Vec::as_slice), Some(&b"newer"[..]));
         block_on(checkpoint.save(&store, 5, values(&[("a", b"newest")]))).unwrap();
         assert_eq!(load(&store).1, values(&[("a", b"newest"), ("b", b"newer")]));
+    }
+
+    #[test]
+    fn a_newer_head_is_no_damage() {
+        let store = Embedded::temporary().unwrap();
+        for (head, format) in [(minicbor::to_vec((FORMAT + 1, "another layout")).unwrap(), Some(2)), (vec![0xff], None)] {
+            block_on(store.commit(vec![Write::put(keys::head(), head, Expect::Any)])).unwrap();
+            let told = match block_on(Checkpoint::load(&store)) {
+                Err(StoreError::Format { key, format }) => Some((key, Some(format))),
+                Err(StoreError::Corrupt { key }) => Some((key, None)),
+                _ => None,
+            };
+            assert_eq!(told, Some((keys::head(), format)));
+        }
     }
 
     #[test]

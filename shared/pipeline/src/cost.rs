@@ -5,6 +5,7 @@
 //! discounts, which would flatter; alarms, the secret and the alerts themselves, which are no matter of volume; and what the
 //! watched account pays AWS for its trail, but for data events, which stand beside the sum.
 
+use outflow_core::time::MINUTES_PER_WINDOW;
 use serde::Serialize;
 
 /// Prices in US dollars.
@@ -106,7 +107,7 @@ pub struct Estimate {
 
 const MINUTES: f64 = 30.0 * 24.0 * 60.0;
 const HOURS: f64 = 30.0 * 24.0;
-const WINDOWS: f64 = MINUTES / 5.0;
+const WINDOWS: f64 = MINUTES / MINUTES_PER_WINDOW as f64;
 const WRITE_UNIT: f64 = 1_024.0;
 const READ_UNIT: f64 = 4_096.0;
 const GB: f64 = 1e9;

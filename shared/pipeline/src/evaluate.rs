@@ -19,13 +19,13 @@ mod told;
 use std::collections::{BTreeMap, BTreeSet};
 
 use outflow_core::account::Account;
-use outflow_core::baseline::{Baseline, HOUR};
+use outflow_core::baseline::Baseline;
 use outflow_core::config::Config;
 use outflow_core::entity::Entity;
 use outflow_core::incident::{Incident, Severity};
 use outflow_core::limits::BATCHES_KEPT_DAYS;
 use outflow_core::observe::Class;
-use outflow_core::time::{Timestamp, WINDOW_MS, WINDOWS_PER_DAY, WindowId};
+use outflow_core::time::{Timestamp, WINDOW_MS, WINDOWS_PER_DAY, WINDOWS_PER_HOUR, WindowId};
 
 use crate::checkpoint::Checkpoint;
 use crate::keys;
@@ -42,7 +42,7 @@ const LIST_AGAIN_S: u32 = 30;
 /// Seconds that a record may be ahead of its arrival before its time is not believed: an hour.
 const AHEAD_S: i64 = 3_600;
 /// Windows judged between two checkpoints.
-const CHECKPOINT_WINDOWS: u32 = HOUR;
+const CHECKPOINT_WINDOWS: u32 = WINDOWS_PER_HOUR;
 /// Steps between two checkpoints at most, so that loading stays short after an outage.
 const CHECKPOINT_STEPS: u64 = 288;
 
@@ -425,18 +425,20 @@ fn values(known: &Known) -> Result<BTreeMap<String, Vec<u8>>, StoreError> {
 
 fn restore(values: &BTreeMap<String, Vec<u8>>) -> Result<Known, StoreError> {
     let corrupt = |name: &str| StoreError::Corrupt { key: keys::checkpoint(name, 0, 0) };
+    let unreadable = |name: &str, why| StoreError::unreadable(&keys::checkpoint(name, 0, 0), why);
     let mut known = Known::default();
     let mut baselines: BTreeMap<&str, BTreeMap<Entity, Baseline>> = BTreeMap::new();
     for (name, bytes) in values {
         let Some((account, sort)) = name.strip_prefix(BASELINE).and_then(|rest| rest.split_once('/')) else { continue };
-        let entity = keys::baseline_entity(&Key::new("", sort)).zip(Baseline::decode(bytes)).ok_or_else(|| corrupt(name))?;
-        baselines.entry(account).or_default().insert(entity.0, entity.1);
+        let entity = keys::baseline_entity(&Key::new("", sort)).ok_or_else(|| corrupt(name))?;
+        let baseline = Baseline::decode(bytes).map_err(|why| unreadable(name, why))?;
+        baselines.entry(account).or_default().insert(entity, baseline);
     }
     for (name, bytes) in values {
         let Some(id) = name.strip_prefix(ACCOUNT) else { continue };
         let (swept, account) = bytes.split_at_checked(4).ok_or_else(|| corrupt(name))?;
         let swept = WindowId(u32::from_le_bytes(swept.try_into().map_err(|_| corrupt(name))?));
-        let account = Account::decode(account).ok_or_else(|| corrupt(name))?;
+        let account = Account::decode(account).map_err(|why| unreadable(name, why))?;
         let open: Vec<Incident> = match values.get(&format!("{OPEN}{id}")) {
             Some(bytes) => serde_json::from_slice(bytes).map_err(|_| corrupt(name))?,
             None => Vec::new(),

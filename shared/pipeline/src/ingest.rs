@@ -15,7 +15,7 @@ use outflow_core::config::LATE_MINUTES_LEAST;
 use outflow_core::decode::{self, Decoded, Line, LogRecord, Reject, Scratch, Sink, TrailRecord};
 use outflow_core::limits::BATCHES_KEPT_DAYS;
 use outflow_core::observe::{Assumed, observe_log, observe_trail};
-use outflow_core::time::Timestamp;
+use outflow_core::time::{DAY_MS, Timestamp};
 
 use crate::keys;
 use crate::store::{COMMIT_WRITES_MAX, Expect, Key, Store, StoreError, Write};
@@ -43,6 +43,8 @@ pub struct Tally {
     pub untimed: u64,
     /// Records of our own functions: counted, and left out.
     pub own: u64,
+    /// Targets and permissions beyond what is taken of one record: counted, and left out.
+    pub cut: u64,
     /// The earliest record.
     pub from: Option<Timestamp>,
     /// The latest record.
@@ -167,7 +169,7 @@ impl Sink for Taker<'_> {
             _ => self.tally.trail_other += 1,
         }
         self.tally.time(record.time());
-        observe_trail(record, raw, &mut |o| self.packer.add(&o));
+        self.tally.cut += observe_trail(record, raw, &mut |o| self.packer.add(&o));
     }
 
     fn log(&mut self, record: &LogRecord<'_>) {
@@ -176,7 +178,7 @@ impl Sink for Taker<'_> {
             return;
         }
         self.tally.log_events += 1;
-        self.tally.dropped += u64::from(matches!(record.line, Line::LogsDropped { .. }));
+        self.tally.dropped += u64::from(matches!(record.line, Line::LogsDropped));
         self.tally.reports += u64::from(matches!(record.line, Line::Report(_)));
         self.tally.time(record.time);
         let assumed = Assumed { function: self.function, region: self.region };
@@ -223,9 +225,9 @@ pub async fn commit<S: Store>(store: &S, batches: &[Batch]) -> Result<u64, Store
 /// at the earliest; its judge may have listed the batches before ours can be seen, so a mark comes two minutes before that: a
 /// mark too many only costs a look.
 const LATE_AFTER_MS: i64 = (LATE_MINUTES_LEAST as i64 - 2) * 60_000;
-const KEPT_MS: i64 = BATCHES_KEPT_DAYS as i64 * 86_400_000;
+const KEPT_MS: i64 = BATCHES_KEPT_DAYS as i64 * DAY_MS;
 /// Bytes of one batch: a table takes items of 400 KiB, names and keys included.
-const BATCH_BYTES_MAX: usize = 384 << 10;
+const ITEM_BATCH_BYTES_MAX: usize = 384 << 10;
 /// Requests under way at once: a delivery falls into a few windows; a store that is full gets no more than this.
 const PUTS_AT_ONCE: usize = 16;
 
@@ -245,7 +247,7 @@ pub async fn arrive<S: Store>(store: &S, batches: &[Batch], now: Timestamp) -> R
     let mut arrived = Arrived::default();
     let mut failed = None;
     let mut fitting = Vec::new();
-    batches.iter().for_each(|batch| split(batch.clone(), BATCH_BYTES_MAX, &mut fitting));
+    batches.iter().for_each(|batch| split(batch.clone(), ITEM_BATCH_BYTES_MAX, &mut fitting));
     for some in fitting.chunks(PUTS_AT_ONCE) {
         for result in together(some.iter().map(|batch| arrive_one(store, batch, now))).await {
             match result {

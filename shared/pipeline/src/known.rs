@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use outflow_core::account::{Account, Judgement, Judging};
-use outflow_core::baseline::{Baseline, HOUR};
+use outflow_core::baseline::Baseline;
 use outflow_core::config::Config;
 use outflow_core::detect::{Detail, Finding, Level};
 use outflow_core::directory::Directory;
@@ -15,7 +15,7 @@ use outflow_core::entity::Entity;
 use outflow_core::facts::fold;
 use outflow_core::incident::{Incident, join, resolve};
 use outflow_core::limits::ENTITIES_MAX;
-use outflow_core::time::WindowId;
+use outflow_core::time::{WINDOWS_PER_HOUR, WindowId};
 use outflow_core::window::Window;
 
 /// Accounts that are judged: the largest organisations have some 10,000.
@@ -183,10 +183,10 @@ impl Known {
     fn sweep(&mut self, judging: &Judging<'_>, telling: Telling) {
         for (id, judged) in &mut self.accounts {
             let end = judged.account.quiet_until(judging.window);
-            let mut hour = WindowId((judged.swept.0 / HOUR + 1) * HOUR);
+            let mut hour = WindowId((judged.swept.0 / WINDOWS_PER_HOUR + 1) * WINDOWS_PER_HOUR);
             while hour <= end {
                 judged.sweep_to(id, hour, judging, telling, &mut self.changed);
-                hour = WindowId(hour.0 + HOUR);
+                hour = WindowId(hour.0 + WINDOWS_PER_HOUR);
             }
         }
     }

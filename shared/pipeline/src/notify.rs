@@ -14,7 +14,7 @@ use std::borrow::Cow;
 use outflow_core::alert::message::{Message, Unreadable};
 use outflow_core::alert::slack::{self, First, Stand};
 use outflow_core::alert::title;
-use outflow_core::time::Timestamp;
+use outflow_core::time::{DAY_MS, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::keys;
@@ -24,7 +24,7 @@ use crate::store::{Expect, Store, StoreError, Write};
 /// Version of [`Sent`].
 const SENT_VERSION: u32 = 1;
 /// How long it is remembered what was said: the longest queue keeps messages 14 days, and incidents end before.
-const REMEMBERED_MS: i64 = 90 * 86_400_000;
+const REMEMBERED_MS: i64 = 90 * DAY_MS;
 /// Tries of a mark: each conflict is another message of the same incident.
 const MARKS_MAX: usize = 5;
 /// Seconds before a retry: doubled with every try, from the first to the last.
@@ -32,6 +32,12 @@ const RETRY_FIRST_S: u32 = 5;
 const RETRY_LAST_S: u32 = 900;
 /// A delay asked for by the channel, at most: a queue's own bound on invisibility is twelve hours.
 const ASKED_MAX_S: u32 = 3_600;
+
+/// What every version of [`Sent`] begins with.
+#[derive(Deserialize)]
+struct Versioned {
+    version: u32,
+}
 
 /// What was last said about an incident.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -225,10 +231,12 @@ pub async fn notify<S: Store, P: Sender>(store: &S, sender: &P, message: &Messag
 async fn load<S: Store>(store: &S, uid: &str) -> Result<Option<(Sent, u64)>, StoreError> {
     let key = keys::sent(uid);
     let Some(item) = store.load(&key).await? else { return Ok(None) };
-    match serde_json::from_slice::<Sent>(&item.bytes) {
-        Ok(sent) if sent.version <= SENT_VERSION => Ok(Some((sent, item.revision))),
-        _ => Err(StoreError::Corrupt { key }),
+    let corrupt = |_| StoreError::Corrupt { key: key.clone() };
+    let Versioned { version } = serde_json::from_slice(&item.bytes).map_err(corrupt)?;
+    if version > SENT_VERSION {
+        return Err(StoreError::Format { key, format: u64::from(version) });
     }
+    Ok(Some((serde_json::from_slice(&item.bytes).map_err(corrupt)?, item.revision)))
 }
 
 /// Posts it where it belongs; by itself where that is gone; plainly where its blocks are refused. Says where the first of the

@@ -5,7 +5,7 @@
 
 use std::future::Future;
 
-use outflow_core::alert::message::Message;
+use outflow_core::alert::message::{Message, Unreadable};
 
 use crate::keys;
 use crate::store::{Store, StoreError, Write, list};
@@ -35,7 +35,10 @@ pub async fn drain<S: Store, T: Topic>(store: &S, topic: &T) -> Result<Drained, 
     let mut drained = Drained::default();
     for (key, item) in list(store, keys::OUTBOX).await? {
         let text = String::from_utf8_lossy(&item.bytes);
-        let message = Message::from_json(&text).map_err(|_| StoreError::Corrupt { key: key.clone() })?;
+        let message = Message::from_json(&text).map_err(|why| match why {
+            Unreadable::Newer(version) => StoreError::Format { key: key.clone(), format: u64::from(version) },
+            Unreadable::Broken { .. } => StoreError::Corrupt { key: key.clone() },
+        })?;
         match topic.publish(&message).await {
             Ok(()) => {
                 store.commit(vec![Write::Delete { key }]).await?;

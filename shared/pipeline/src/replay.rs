@@ -17,7 +17,7 @@ use outflow_core::directory::Directory;
 use outflow_core::entity::EntityKind;
 use outflow_core::incident::Incident;
 use outflow_core::observe::{Actor, Class, What};
-use outflow_core::time::{Timestamp, WINDOWS_PER_DAY, WindowId};
+use outflow_core::time::{DAY_MS, Timestamp, WINDOWS_PER_DAY, WindowId};
 
 use crate::head::{self, FORMAT, HeadError};
 use crate::ingest::{Intake, Tally, commit};
@@ -31,8 +31,6 @@ use judge::{Evaluator, directory};
 const LISTED_MAX: usize = 1_000;
 /// Different actors that are counted: a trail with more names has more than anybody counts.
 const ACTORS_MAX: usize = 200_000;
-/// Milliseconds of a day.
-const DAY_MS: i64 = 86_400_000;
 /// Windows behind all others from which, and one in how many at most, a record's time is not believed: 35 days, a hundred.
 const MISTIMED_WINDOWS: u32 = 35 * WINDOWS_PER_DAY;
 const MISTIMED_SHARE: usize = 100;
@@ -102,6 +100,9 @@ pub struct Coverage {
     pub mistimed: u64,
     /// Windows of entities that were not judged, because their account has more than are kept.
     pub beyond: u64,
+    /// What was left out at a bound of what is kept: names that one record lists, functions of a role, flows, permissions and
+    /// the like, each time it came; of a state file, since it began.
+    pub cut: u64,
     /// Functions that are named by a path and not by content.
     pub assumed: Vec<String>,
 }
@@ -382,6 +383,7 @@ fn join(a: Tally, b: Tally) -> Tally {
         controls: a.controls + b.controls,
         untimed: a.untimed + b.untimed,
         own: a.own + b.own,
+        cut: a.cut + b.cut,
         from: a.from.into_iter().chain(b.from).min(),
         to: a.to.into_iter().chain(b.to).max(),
     }
@@ -407,6 +409,8 @@ fn report(reading: Reading, evaluator: Evaluator<'_, Embedded>, alone: bool) -> 
     coverage.observations = evaluator.observations;
     coverage.background = evaluator.known.background;
     coverage.beyond = evaluator.known.beyond;
+    let known = evaluator.known.accounts().map(|(_, account)| account.cut()).chain([evaluator.known.directory.cut()]);
+    coverage.cut = known.fold(coverage.tally.cut, u64::saturating_add);
     coverage.mistimed = evaluator.mistimed as u64;
     coverage.assumed.sort();
     coverage.assumed.dedup();

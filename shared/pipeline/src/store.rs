@@ -16,6 +16,7 @@ pub mod units;
 
 use std::future::Future;
 
+use outflow_core::stored::StoredError;
 use outflow_core::time::Timestamp;
 
 /// Where an item stands: all items of a partition can be listed in order of `sort`.
@@ -117,6 +118,14 @@ pub enum StoreError {
         /// Which.
         key: Key,
     },
+    /// The item was written by another version, most likely a newer one: to be left alone, and read by that.
+    #[error("item {}/{} has format {format}, which this version does not know", key.partition, key.sort)]
+    Format {
+        /// Which.
+        key: Key,
+        /// Its format.
+        format: u64,
+    },
     /// A commit of more than [`COMMIT_WRITES_MAX`] writes, with two of the same key, with an empty partition key or one
     /// with a zero byte; in a table also one of more bytes than it takes. No retry mends it.
     #[error("a commit of {0} writes is too large, names a key twice, or has a key that can't be stored")]
@@ -124,6 +133,16 @@ pub enum StoreError {
     /// The store can't be reached or used. A commit may have been done all the same: only its answer was lost.
     #[error("the store can't be used")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl StoreError {
+    /// The content of an item can't be read.
+    pub fn unreadable(key: &Key, why: StoredError) -> StoreError {
+        match why {
+            StoredError::Format(format) => StoreError::Format { key: key.clone(), format },
+            StoredError::Damaged => StoreError::Corrupt { key: key.clone() },
+        }
+    }
 }
 
 /// The whole port.

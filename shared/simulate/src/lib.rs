@@ -83,7 +83,7 @@ pub enum Story {
     /// `author-handler` lists and reads a bucket that only `statistics-handler` read before.
     #[default]
     ForeignFlow,
-    /// `author-handler` is invoked 8 to 20 times as often as usual for 20 to 60 minutes.
+    /// `author-handler` is invoked 25 to 60 times as often as in its busiest hour, for 20 to 60 minutes.
     Storm,
     /// `price-refresh` doesn't run for a day or more.
     SilentCron,

@@ -20,8 +20,8 @@ use std::process::ExitCode;
 
 use generate::{Feed, Shape};
 use measure::{Measured, Work};
-use outflow_core::baseline::HOUR;
 use outflow_core::time::WINDOWS_PER_DAY;
+use outflow_core::time::WINDOWS_PER_HOUR;
 use table::Row;
 
 /// Days of the logs that are timed: 300,000 events, 600,000 lines.
@@ -96,7 +96,7 @@ fn case(place: &Path, feed: Feed, entities: u32) -> Result<Row, Box<dyn Error>> 
     }
     let python = measure::python(feed, &folder, ROUNDS)?;
     std::fs::remove_dir_all(&folder)?;
-    let few = make(place, "few", &Shape { windows: HOURS_COUNTED * HOUR, ..shape })?;
+    let few = make(place, "few", &Shape { windows: HOURS_COUNTED * WINDOWS_PER_HOUR, ..shape })?;
     let instructions = measure::instructions(Work::Floor, &few)?.zip(measure::instructions(Work::Replay, &few)?);
     std::fs::remove_dir_all(&few)?;
     let long = make(place, "long", &Shape { windows: shape.windows * LONGER, ..shape })?;

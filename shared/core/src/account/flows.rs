@@ -7,18 +7,15 @@ use super::Account;
 use super::judge::{Judgement, Judging, target_name};
 use super::unanswered::{Key, Told};
 use crate::baseline::Baseline;
-use crate::detect::new_flow::{Budget, Scored, Target};
+use crate::detect::new_flow::{Budget, CAREFUL_SHARE, FLOWS_FROM_DAYS, Scored, Target};
 use crate::detect::{Again, Detail, Finding, FlowDetail, Level};
 use crate::entity::Entity;
 use crate::facts::{Facts, FlowFact, is_outside};
 use crate::limits::SIGHTS_MAX;
 
-/// New flows begin to be told on this day of the logs, data events on this day of theirs; in the days before they are rare
-/// at most.
-const FLOWS_FROM_DAY: f64 = 3.0;
-/// From the second day till then, the rarity within which a flow is told as rare: a third of the digest's. On the first
-/// day of the logs everything is new.
-const EARLY_RARITY: f64 = 1.0 / 3.0;
+/// Day of the logs on which everything is new; from then on till flows are told, the careful share of the digest is told as
+/// rare.
+const FIRST_DAYS: f64 = 1.0;
 
 /// Calls of one flow in one window that were permitted, or that were refused.
 struct Sight<'a> {
@@ -41,25 +38,25 @@ impl Sight<'_> {
 }
 
 impl Account {
-    /// Scores the flows of one entity, of which it is told which are known; what it has done before is only counted on.
+    /// Scores the flows of one entity, of which it is told which are settled; what it has done before is only counted on.
     pub(super) fn flows(
         &mut self,
         judging: &Judging<'_>,
         (entity, baseline): (&Entity, &mut Baseline),
-        (facts, known): (&Facts, &[bool]),
+        (facts, settled): (&Facts, &[bool]),
         out: &mut Judgement,
     ) {
         let t = self.days(judging.window);
         let account = entity.account().unwrap_or_default();
-        for (flow, &is_known) in facts.flows.iter().zip(known) {
+        for (flow, &is_settled) in facts.flows.iter().zip(settled) {
             let id = flow.target_id();
-            if is_known && self.kind(entity).unanswered.is_empty() && !judging.alerted.contains(entity) {
+            if is_settled && self.kind(entity).unanswered.is_empty() && !judging.alerted.contains(entity) {
                 continue;
             }
             let outside = flow.target.as_ref().is_some_and(|target| is_outside(target, account));
             let stack = self.stacks.get(id).cloned();
             let target = Target { id, name: target_name(flow), stack: stack.as_deref(), outside };
-            if is_known {
+            if is_settled {
                 let sight = Sight { flow, target, count: flow.permitted + flow.denied, denied: false };
                 self.seen_before(judging, (entity, baseline), &sight, out);
                 continue;
@@ -80,7 +77,7 @@ impl Account {
 
     fn budget(&self, judging: &Judging<'_>, flow: &FlowFact) -> Budget {
         let since_day = self.seen_since(flow).map_or(0.0, |since| since.day);
-        Budget { alerts_per_week: judging.config.alerts_per_week() / 2.0, since_day }
+        Budget { alerts_per_week: judging.config.alerts_per_week_of_kind(), since_day }
     }
 
     /// Tells a first sight as loudly as its rarity, the age of the logs and that of their data events allow.
@@ -94,9 +91,9 @@ impl Account {
     ) {
         let days = self.days(judging.window);
         let age = self.days_seen(judging, sight.flow);
-        let early = days >= 1.0 && age < FLOWS_FROM_DAY && scored.rarity <= EARLY_RARITY;
+        let early = days >= FIRST_DAYS && age < f64::from(FLOWS_FROM_DAYS) && scored.rarity <= CAREFUL_SHARE;
         let told = (scored.digest || scored.alert || early) && !judging.learn_only;
-        let first_day = days < 1.0 && !judging.learn_only && out.sights.len() < SIGHTS_MAX;
+        let first_day = days < FIRST_DAYS && !judging.learn_only && out.sights.len() < SIGHTS_MAX;
         if !told && !first_day {
             return;
         }

@@ -11,21 +11,17 @@ use crate::baseline::{Baseline, Said, Surroundings};
 use crate::config::Config;
 use crate::detect::rate::{Family, Score, months_per_false_alarm, threshold};
 use crate::detect::silence::Pause;
-use crate::detect::{Detail, Finding, Level, RateDetail};
+use crate::detect::{Detail, Finding, Level, RateDetail, together};
 use crate::directory::Directory;
 use crate::entity::{Entity, EntityKind};
 use crate::facts::{AccountFacts, ChangeFact, Facts, FlowFact, Span};
 use crate::observe::ChangeKind;
-use crate::time::{WINDOWS_PER_DAY, WindowId};
+use crate::time::{MINUTES_PER_WINDOW, WindowId};
 
-/// Minutes of a window.
-const MINUTES_PER_WINDOW: u32 = 24 * 60 / WINDOWS_PER_DAY;
 /// What makes a window part of what alarms, and no echo of it: its own count is at least so many times what was expected of it
 /// (the least factor of the rate detector's gates), and its excess at least this share of the sum's excess a window.
 const OWN_FACTOR: f64 = 2.0;
 const OWN_SHARE: f64 = 0.25;
-/// Functions that must be quiet together before the account's line says so.
-const QUIET_TOGETHER: u64 = 4;
 
 /// What a window is judged under.
 #[derive(Clone, Copy, Debug)]
@@ -68,11 +64,11 @@ impl Account {
         if facts.entities.values().any(|f| f.reports > 0) {
             self.arrive_logs(judging.window);
         }
-        let known = self.introduce(judging.window, facts, directory, baselines);
-        let mut known = known.as_slice();
+        let settled = self.introduce(judging.window, facts, directory, baselines);
+        let mut settled = settled.as_slice();
         for (entity, facts) in &facts.entities {
-            let (of_entity, others) = known.split_at(facts.flows.len().min(known.len()));
-            known = others;
+            let (of_entity, others) = settled.split_at(facts.flows.len().min(settled.len()));
+            settled = others;
             let Some(baseline) = baselines.get_mut(entity) else { continue };
             let rates = self.rates(judging, entity, facts, baseline);
             out.findings.extend(rates);
@@ -120,7 +116,7 @@ impl Account {
     }
 
     /// Who is there, and what was changed: acts before any flow of the window is scored. Tells of all flows, entity by entity,
-    /// whether they were known before.
+    /// whether they are settled, so that nothing is to be said of them.
     fn introduce(
         &mut self,
         window: WindowId,
@@ -129,7 +125,7 @@ impl Account {
         baselines: &mut BTreeMap<Entity, Baseline>,
     ) -> Vec<bool> {
         let t = self.days(window);
-        let mut known = Vec::new();
+        let mut settled = Vec::new();
         for (entity, facts) in &facts.entities {
             let created = facts.changes.iter().find(|c| c.kind == ChangeKind::Created);
             let role = created.map(|c| c.role.as_str()).or(facts.roles.first().map(String::as_str)).unwrap_or_default();
@@ -145,11 +141,11 @@ impl Account {
             // Names are counted before any flow is scored: how rare a word is must not depend on the order of flows.
             for flow in &facts.flows {
                 let (id, name) = (flow.target_id(), target_name(flow));
-                let is_known = flows.is_known(&entity.id, flow.verb, id);
-                if !is_known {
+                let is_settled = flows.is_settled(&entity.id, flow.verb, id);
+                if !is_settled {
                     flows.resource(t, id, name, false);
                 }
-                known.push(is_known);
+                settled.push(is_settled);
             }
             if !facts.changes.is_empty()
                 && let Some(baseline) = baselines.get_mut(entity)
@@ -166,7 +162,7 @@ impl Account {
                 }
             }
         }
-        known
+        settled
     }
 
     /// A change of a role or a resource.
@@ -226,7 +222,7 @@ impl Account {
         }
         let entities = self.kind(entity).flows.len() as f64;
         let days = self.days(judging.window);
-        let least = threshold(entities, judging.config.alerts_per_week() / 2.0);
+        let least = threshold(entities, judging.config.alerts_per_week_of_kind());
         let pause = said.pause.filter(|p| entity.kind == EntityKind::Function && p.score >= least);
         let loud = said.scores.iter().filter(|s| s.digest.max(s.slack) >= least);
         let mut findings: Vec<Finding> = loud
@@ -244,26 +240,12 @@ impl Account {
     }
 
     fn end_window(&mut self, judging: &Judging<'_>, out: &mut Judgement) {
-        let quiet = self.low.len() as u64;
-        let others = (quiet as f64 - 1.0) >= super::LOW_SHARE * self.functions.flows.len() as f64;
-        if judging.learn_only || quiet < QUIET_TOGETHER || !others {
+        if judging.learn_only {
             return;
         }
-        let account = self.low.first().map(String::as_str).and_then(crate::entity::Arn::parse).map_or("", |a| a.account).to_owned();
-        out.findings.push(Finding {
-            entity: Entity { kind: EntityKind::Service, id: format!("account {account}") },
-            subject: "quiet together".to_owned(),
-            window: judging.window,
-            judged: judging.window,
-            level: Level::Rare,
-            years: 0.0,
-            learnt_days: self.days(judging.window),
-            span: None,
-            count: quiet,
-            detail: Detail::Quiet { functions: quiet },
-            before: Vec::new(),
-            hours: Vec::new(),
-        });
+        let account = self.low.first().map(String::as_str).and_then(crate::entity::Arn::parse).map_or("", |a| a.account);
+        let (low, functions) = (self.low.len(), self.functions.flows.len());
+        out.findings.extend(together::judge(account, low, functions, judging.window, self.days(judging.window)));
     }
 }
 

@@ -3,15 +3,15 @@
 //! What was alerted is not learnt, since whoever goes on long enough would make himself usual unseen. So it is told again
 //! where it goes on or comes back: at most once a week, and five times in all, which takes four weeks at the least. The last
 //! time says so, and then it is learnt as if a person had called it expected. A flow that stays away is not forgotten and not
-//! aged: it has its five times, however late. There is deliberately no verdict here: a person's goes to `new_flow` as well.
+//! aged: it has its five times, however late. There is deliberately no verdict of a person here.
 
 use std::collections::BTreeMap;
 
 use minicbor::{Decode, Encode};
 
 use super::Kind;
-use crate::detect::new_flow::Verb;
 use crate::limits::UNANSWERED_MAX;
+use crate::observe::Verb;
 use crate::time::{WINDOWS_PER_DAY, WindowId};
 
 /// Windows between two tellings of one flow: a week.
@@ -58,6 +58,9 @@ impl Told {
 pub(super) struct Unanswered {
     #[n(0)]
     flows: BTreeMap<Key, Told>,
+    /// How many gave way.
+    #[n(1)]
+    cut: u64,
 }
 
 impl Unanswered {
@@ -65,11 +68,16 @@ impl Unanswered {
         self.flows.is_empty()
     }
 
+    pub(super) fn cut(&self) -> u64 {
+        self.cut
+    }
+
     /// A flow is alerted. Past the bound the one that was told longest ago gives way, and is not told again.
     pub(super) fn tell(&mut self, key: Key, window: WindowId, years: f64) {
         if self.flows.len() >= UNANSWERED_MAX && !self.flows.contains_key(&key) {
             let oldest = self.flows.iter().min_by_key(|(_, told)| told.last).map(|(key, _)| key.clone());
             oldest.map(|key| self.flows.remove(&key));
+            self.cut = self.cut.saturating_add(1);
         }
         self.flows.entry(key).or_insert(Told { first: window, last: window, times: 1, years });
     }
@@ -101,7 +109,7 @@ impl Kind {
         for key in std::mem::take(&mut self.aged) {
             self.unanswered.flows.remove(&key);
             if !key.denied {
-                self.flows.verdict(&key.actor, key.verb, &key.target);
+                self.flows.accept(&key.actor, key.verb, &key.target);
             }
         }
     }
@@ -144,7 +152,7 @@ mod tests {
         for n in 0..UNANSWERED_MAX + 2 {
             all.tell(key(n), WindowId(n as u32), 1.0);
         }
-        assert_eq!(all.flows.len(), UNANSWERED_MAX);
+        assert_eq!((all.flows.len(), all.cut()), (UNANSWERED_MAX, 2));
         assert!(!all.flows.contains_key(&key(0)) && !all.flows.contains_key(&key(1)) && all.flows.contains_key(&key(2)));
     }
 }

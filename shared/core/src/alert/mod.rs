@@ -21,6 +21,7 @@ pub mod text;
 mod words;
 
 pub use clean::clean;
+pub use words::count;
 
 use crate::incident::Incident;
 

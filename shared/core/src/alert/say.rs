@@ -4,9 +4,9 @@
 //! names them, because a wrong paraphrase of a control-plane call costs more than a technical word. Every name is cleaned and
 //! cut by itself, so that a long one can't push the verb out of sight. Deliberately absent: numbers, which stand beside.
 
-use crate::detect::new_flow::{Verb, verb};
 use crate::detect::{Again, Detail, Finding, FlowDetail, RateDetail};
 use crate::entity::{Arn, Entity, EntityKind};
+use crate::observe::{Verb, verb};
 
 use super::clean;
 use super::text::columns;

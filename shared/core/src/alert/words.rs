@@ -3,9 +3,8 @@
 //! Everything is UTC and says so where a day is named. There is no clock here, so nothing is "today" and a day has its year.
 //! Numbers are rounded to what is read at a glance: the exact ones stand in the machine forms.
 
-use crate::time::Timestamp;
+use crate::time::{DAY_MS, Timestamp};
 
-const DAY_MS: i64 = 86_400_000;
 const WEEKDAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 /// Past it, an estimate of years says nothing more.
@@ -16,7 +15,7 @@ const WEEKS_PER_YEAR: f64 = 52.18;
 const SMALLEST: f64 = 0.05;
 
 /// `2,431`.
-pub(super) fn count(n: u64) -> String {
+pub fn count(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, c) in digits.chars().enumerate() {

@@ -9,28 +9,18 @@ use std::collections::HashMap;
 use libdeflater::{CompressionLvl, Compressor, Decompressor};
 
 use super::{Batch, End, Entry, EventId, IDENTITY_BITS, Row, UNTIMED};
-use crate::limits::BATCH_BYTES_MAX;
+use crate::limits::BATCH_INFLATED_BYTES_MAX;
 use crate::observe::{Actor, ChangeKind, Class, Outcome, Subject, Target, What};
+use crate::stored::StoredError;
 use crate::time::WindowId;
 use crate::varint::{Reader, put, put_bytes};
 
 /// The format of all that is not deflated.
-const FORMAT: u64 = 1;
-/// Before the inflated length and the deflated bytes of format 1.
-const DEFLATED: u64 = 2;
+const FORMAT: u64 = 3;
+/// Before the inflated length and the deflated bytes of the other.
+const DEFLATED: u64 = 4;
 /// Of libdeflate's levels the last before its slow ones: a batch has some kilobytes.
 const LEVEL: i32 = 9;
-
-/// Why stored bytes are no batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BatchError {
-    /// Written by a newer version.
-    #[error("the batch has format {0}, this version reads formats {FORMAT} and {DEFLATED}; use a newer version")]
-    Format(u64),
-    /// Damaged.
-    #[error("the batch is damaged")]
-    Damaged,
-}
 
 impl Batch {
     /// The bytes to store.
@@ -81,23 +71,23 @@ impl Batch {
     }
 
     /// Reads what [`Batch::encode`] wrote.
-    pub fn decode(bytes: &[u8]) -> Result<Batch, BatchError> {
+    pub fn decode(bytes: &[u8]) -> Result<Batch, StoredError> {
         let mut reader = Reader(bytes);
         match reader.get() {
-            Some(FORMAT) => decode(&mut reader).ok_or(BatchError::Damaged),
+            Some(FORMAT) => decode(&mut reader).ok_or(StoredError::Damaged),
             Some(DEFLATED) => {
-                let plain = inflate(&mut reader).ok_or(BatchError::Damaged)?;
+                let plain = inflate(&mut reader).ok_or(StoredError::Damaged)?;
                 let mut reader = Reader(&plain);
-                reader.get().filter(|format| *format == FORMAT).and_then(|_| decode(&mut reader)).ok_or(BatchError::Damaged)
+                reader.get().filter(|format| *format == FORMAT).and_then(|_| decode(&mut reader)).ok_or(StoredError::Damaged)
             }
-            Some(newer) => Err(BatchError::Format(newer)),
-            None => Err(BatchError::Damaged),
+            Some(other) => Err(StoredError::Format(other)),
+            None => Err(StoredError::Damaged),
         }
     }
 }
 
 fn inflate(reader: &mut Reader<'_>) -> Option<Vec<u8>> {
-    let len = usize::try_from(reader.get()?).ok().filter(|len| *len <= BATCH_BYTES_MAX)?;
+    let len = usize::try_from(reader.get()?).ok().filter(|len| *len <= BATCH_INFLATED_BYTES_MAX)?;
     let mut plain = vec![0; len];
     let n = Decompressor::new().deflate_decompress(reader.0, &mut plain).ok()?;
     (n == len).then_some(plain)
@@ -184,24 +174,24 @@ fn put_subject<'a>(out: &mut Vec<u8>, subject: &'a Subject<'_>, names: &mut Name
     put_actor(out, &subject.actor, names);
     match &subject.what {
         What::Seen => put(out, 0),
-        What::Invocation { memory_mb, cold } => {
+        What::Invocation { memory_mb } => {
             put(out, 1);
-            put(out, u64::from(*memory_mb) << 1 | u64::from(*cold));
+            put(out, u64::from(*memory_mb));
         }
         What::Run => put(out, 2),
         What::Failure => put(out, 3),
         What::Throttle => put(out, 4),
-        What::Line { error } => put(out, 5 + u64::from(*error)),
-        What::Dropped => put(out, 7),
+        What::Line => put(out, 5),
+        What::Dropped => put(out, 6),
         What::Flow { service, action, target, outcome, data } => {
-            put(out, 8);
+            put(out, 7);
             names.put(out, service);
             names.put(out, action);
             put(out, *outcome as u64 | u64::from(target.is_some()) << 2 | u64::from(*data) << 3);
             target.iter().for_each(|t| put_target(out, t, names));
         }
         What::Change { kind, target, role, stack, grants } => {
-            put(out, 9);
+            put(out, 8);
             put(out, *kind as u64);
             put_target(out, target, names);
             names.put(out, role);
@@ -210,7 +200,7 @@ fn put_subject<'a>(out: &mut Vec<u8>, subject: &'a Subject<'_>, names: &mut Name
             grants.iter().for_each(|t| put_target(out, t, names));
         }
         What::Binding { role } => {
-            put(out, 10);
+            put(out, 9);
             names.put(out, role);
         }
     }
@@ -284,21 +274,18 @@ fn subject(reader: &mut Reader<'_>, names: &[&str], class: Class) -> Option<Subj
 fn what(reader: &mut Reader<'_>, names: &[&str]) -> Option<What<'static>> {
     Some(match reader.get()? {
         0 => What::Seen,
-        1 => {
-            let bits = reader.get()?;
-            What::Invocation { memory_mb: (bits >> 1).try_into().ok()?, cold: bits & 1 == 1 }
-        }
+        1 => What::Invocation { memory_mb: reader.u32()? },
         2 => What::Run,
         3 => What::Failure,
         4 => What::Throttle,
-        tag @ (5 | 6) => What::Line { error: tag == 6 },
-        7 => What::Dropped,
-        8 => {
+        5 => What::Line,
+        6 => What::Dropped,
+        7 => {
             let (service, action, bits) = (name(reader, names)?, name(reader, names)?, reader.get()?);
             let target = if bits & 4 != 0 { Some(target(reader, names)?) } else { None };
             What::Flow { service, action, target, outcome: OUTCOMES[(bits & 3) as usize], data: bits & 8 != 0 }
         }
-        9 => {
+        8 => {
             let kind = *CHANGES.get(usize::try_from(reader.get()?).ok()?)?;
             let (target_of, role, stack) = (target(reader, names)?, name(reader, names)?, name(reader, names)?);
             let mut grants = Vec::new();
@@ -307,7 +294,7 @@ fn what(reader: &mut Reader<'_>, names: &[&str]) -> Option<What<'static>> {
             }
             What::Change { kind, target: target_of, role, stack, grants }
         }
-        10 => What::Binding { role: name(reader, names)? },
+        9 => What::Binding { role: name(reader, names)? },
         _ => return None,
     })
 }
@@ -336,13 +323,14 @@ mod tests {
     use super::*;
     use crate::observe::{Identity, Observation};
     use crate::time::Timestamp;
+    use expect_test::expect;
     use proptest::prelude::*;
 
     fn observation(minute: i64, n: u8, name: &str) -> Observation<'_> {
         let target = Target { kind: "bucket".into(), name: name.into(), account: "".into() };
         let what = match n % 4 {
             0 => What::Seen,
-            1 => What::Invocation { memory_mb: 128, cold: n > 100 },
+            1 => What::Invocation { memory_mb: u32::from(n) },
             2 => {
                 let (service, action) = ("s3".into(), "GetObject".into());
                 What::Flow { service, action, target: Some(target), outcome: Outcome::Denied, data: n > 100 }
@@ -382,7 +370,7 @@ mod tests {
         }
 
         #[test]
-        fn damaged_bytes_never_panic(mut bytes: Vec<u8>, first in 0u8..3) {
+        fn damaged_bytes_never_panic(mut bytes: Vec<u8>, first in 0u8..6) {
             bytes.insert(0, first);
             let _ = Batch::decode(&bytes);
         }
@@ -401,9 +389,80 @@ mod tests {
         }
     }
 
+    /// One of each: a variant that is missing here doesn't compile.
+    fn every_what() -> Vec<What<'static>> {
+        let target = |kind: &'static str| Target { kind: kind.into(), name: "n".into(), account: "2".into() };
+        let flow = |target, outcome, data| What::Flow { service: "s3".into(), action: "Get".into(), target, outcome, data };
+        let change = |kind| What::Change { kind, target: target("t"), role: "r".into(), stack: "s".into(), grants: vec![target("g")] };
+        let mut all = vec![What::Seen];
+        while let Some(last) = all.last() {
+            all.extend(match last {
+                What::Seen => vec![What::Invocation { memory_mb: 1_024 }],
+                What::Invocation { .. } => vec![What::Run],
+                What::Run => vec![What::Failure],
+                What::Failure => vec![What::Throttle],
+                What::Throttle => vec![What::Line],
+                What::Line => vec![What::Dropped],
+                What::Dropped => OUTCOMES
+                    .map(|outcome| flow(Some(target("b")), outcome, false))
+                    .into_iter()
+                    .chain([flow(None, Outcome::Ok, true)])
+                    .collect(),
+                What::Flow { .. } => CHANGES.map(change).to_vec(),
+                What::Change { .. } => vec![What::Binding { role: "r".into() }],
+                What::Binding { .. } => break,
+            });
+        }
+        all
+    }
+
+    fn every_actor() -> Vec<Actor<'static>> {
+        let named = |assumed| Actor::Named { account: "1".into(), region: "eu".into(), name: "f".into(), assumed };
+        let mut all = vec![Actor::Function("a:f".into())];
+        while let Some(last) = all.last() {
+            all.extend(match last {
+                Actor::Function(_) => vec![named(false), named(true)],
+                Actor::Named { .. } => vec![Actor::Session { role: "r".into(), session: "s".into() }],
+                Actor::Session { .. } => vec![Actor::Principal("p".into())],
+                Actor::Principal(_) => vec![Actor::Source("q".into())],
+                Actor::Source(_) => vec![Actor::Service("v".into())],
+                Actor::Service(_) => break,
+            });
+        }
+        all
+    }
+
+    /// Whoever changes these bytes raises [`FORMAT`].
+    #[test]
+    fn the_layout_stays_as_it_is() {
+        let (whats, actors) = (every_what(), every_actor());
+        let events = [EventId::None, EventId::Uuid([0xab; 16]), EventId::Text("e".to_owned())];
+        let entry = |n: usize| Entry {
+            subject: Subject { class: Class::Trail, account: "1".into(), actor: actors[n % actors.len()].clone(), what: whats[n].clone() },
+            first: End { offset_ms: 300 * n as u32, event: events[n % 3].clone() },
+            last: End { offset_ms: 400 * n as u32, event: events[n % 2].clone() },
+        };
+        let row = |n: usize| Row { subject: n as u32, identity: 0x12_3456_7800 + n as u64, values: [n as u16 % 2, n as u16 % 3 * 100] };
+        let batch = Batch {
+            window: Some(WindowId(5_800_000)),
+            class: Class::Trail,
+            entries: (0..whats.len()).map(entry).collect(),
+            rows: (0..whats.len()).map(row).collect(),
+        };
+        let hex: String = batch.encode().iter().map(|byte| format!("{byte:02x}")).collect();
+        expect!["03c080e2020110013103613a66026575016601720173017001710176027333034765740162016e0132017401671a00000100000000030001000203018008ac0201abababababababababababababababab900303000200020302d804020165a006000003040503840700b00901abababababababababababababababab00040604b00901ababababababababababababababababc00c0000050705dc0b020165d00f01abababababababababababababababab00060806880e00e0120300000107090a040b0c0db41001ababababababababababababababababf01503000100020307090a050b0c0de012020165801900000200020307090a060b0c0d8c1500901c01abababababababababababababababab0003040507090a070b0c0db81701ababababababababababababababababa01f0000040607090a08e419020165b02201abababababababababababababababab00050708000e0c0d0405010f0c0d901c00c0250300060808010e0c0d0405010f0c0dbc1e01ababababababababababababababababd0280300000108020e0c0d0405010f0c0de820020165e02b00000100020308030e0c0d0405010f0c0d942300f02e01abababababababababababababababab000200020308040e0c0d0405010f0c0dc02501abababababababababababababababab8032000003040508050e0c0d0405010f0c0dec27020165903501abababababababababababababababab00040608060e0c0d0405010f0c0d982a00a0380300050708070e0c0d0405010f0c0dc42c01ababababababababababababababababb03b0300060808080e0c0d0405010f0c0df02e020165c03e0000000108090e0c0d0405010f0c0d9c3100d04101abababababababababababababababab0001000203080a0e0c0d0405010f0c0dc83301ababababababababababababababababe044000002000203080b0e0c0d0405010f0c0df435020165f04701abababababababababababababababab00030405080c0e0c0d0405010f0c0da03800804b030004060904cc3a01abababababababababababababababab904e030000785634120701785634120164060278563412c801050378563412010604785634126407057856341201c8010406785634120707785634120164060878563412c80105097856341201060a7856341264070b7856341201c801040c78563412070d785634120164060e78563412c801050f78563412010610785634126407117856341201c8010412785634120713785634120164061478563412c801051578563412010616785634126407177856341201c8010418785634120719785634120164"].assert_eq(&hex);
+        assert_eq!(Batch::decode(&batch.encode()), Ok(batch.clone()));
+        let untimed = Batch { window: None, class: Class::Logs, entries: Vec::new(), rows: Vec::new() };
+        assert_eq!(untimed.encode(), [3, 0xff, 0xff, 0xff, 0xff, 0xf, 0, 0, 0]);
+        let small = batch.encode_small();
+        let mut head = Reader(&small);
+        assert_eq!((head.get(), head.get()), (Some(DEFLATED), Some(batch.encode().len() as u64)));
+        assert_eq!(inflate(&mut Reader(&small[1..])), Some(batch.encode()));
+    }
+
     #[test]
     fn newer_formats_are_refused() {
-        assert_eq!(Batch::decode(&[3]), Err(BatchError::Format(3)));
+        assert_eq!(Batch::decode(&[5]), Err(StoredError::Format(5)));
     }
 
     #[test]

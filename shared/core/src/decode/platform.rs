@@ -42,21 +42,16 @@ fn platform_text(text: &str) -> Option<Line<'_>> {
         return Some(Line::Report(report(rest)));
     }
     if let Some(rest) = text.strip_prefix("START RequestId: ") {
-        let (request_id, rest) = token(rest);
-        let version = rest.trim_start().strip_prefix("Version: ").map(|v| {
-            let end = v.bytes().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'$' | b'_' | b'-')).count();
-            v.get(..end).unwrap_or_default()
-        });
-        return Some(Line::Start { request_id, version: version.filter(|v| !v.is_empty()) });
+        return Some(Line::Start { request_id: token(rest).0 });
     }
     if let Some(rest) = text.strip_prefix("END RequestId: ") {
         return Some(Line::End { request_id: token(rest).0 });
     }
-    if let Some(rest) = text.strip_prefix("INIT_START ") {
-        return Some(Line::InitStart { region: runtime_region(rest) });
+    if text.starts_with("INIT_START ") {
+        return Some(Line::InitStart);
     }
-    if let Some(rest) = text.strip_prefix("INIT_REPORT ") {
-        return Some(init_report(rest));
+    if text.starts_with("INIT_REPORT ") {
+        return Some(Line::InitReport);
     }
     other_platform_text(text)
 }
@@ -82,9 +77,6 @@ fn report(rest: &str) -> Report<'_> {
             "Duration" => report.duration_ms = figure(value),
             "Billed Duration" => report.billed_duration_ms = figure(value),
             "Memory Size" => report.memory_size_mb = figure(value),
-            "Max Memory Used" => report.max_memory_used_mb = figure(value),
-            "Init Duration" => report.init_duration_ms = figure(value),
-            "Restore Duration" => report.restore_duration_ms = figure(value),
             "Status" => report.status = some(value),
             "Error Type" => report.error_type = some(value),
             _ => {}
@@ -93,30 +85,11 @@ fn report(rest: &str) -> Report<'_> {
     report
 }
 
-fn init_report(rest: &str) -> Line<'_> {
-    let (mut duration_ms, mut status, mut error_type) = (None, None, None);
-    for (key, value) in Pairs(rest) {
-        match key {
-            "Init Duration" | "Duration" => duration_ms = figure(value),
-            "Status" => status = some(value),
-            "Error Type" => error_type = some(value),
-            _ => {}
-        }
-    }
-    Line::InitReport { duration_ms, status, error_type }
-}
-
 /// `2024-04-14T01:17:35.426Z <request id> Task timed out after 3.05 seconds`; the time may be cut off by an export.
 fn timeout(text: &str) -> Option<Line<'_>> {
     let (first, rest) = token(text);
     let (second, rest) = if is_request_id(first) { (first, rest) } else { token(rest.trim_start()) };
     (is_request_id(second) && rest.trim_start().starts_with("Task timed out after ")).then_some(Line::Timeout { request_id: second })
-}
-
-/// The region in `Runtime Version ARN: arn:aws:lambda:eu-west-1::runtime:…`.
-fn runtime_region(text: &str) -> Option<&str> {
-    let arn = text.get(memchr::memmem::find(text.as_bytes(), b"arn:")?..)?;
-    arn.split(':').nth(3).and_then(some)
 }
 
 /// The pairs of `Key Words: value unit`, separated by tabs, spaces or line breaks.
@@ -280,16 +253,11 @@ struct JsonRecord<'a> {
     #[serde(borrow)]
     request_id: Text<'a>,
     #[serde(borrow)]
-    version: Text<'a>,
-    #[serde(borrow)]
-    runtime_version_arn: Text<'a>,
-    #[serde(borrow)]
     status: Text<'a>,
     #[serde(borrow)]
     error_type: Text<'a>,
     #[serde(borrow)]
     level: Text<'a>,
-    dropped_records: Figure,
     #[serde(deserialize_with = "lenient")]
     metrics: JsonMetrics,
 }
@@ -302,10 +270,6 @@ struct JsonMetrics {
     billed_duration_ms: Figure,
     #[serde(rename = "memorySizeMB")]
     memory_size_mb: Figure,
-    #[serde(rename = "maxMemoryUsedMB")]
-    max_memory_used_mb: Figure,
-    init_duration_ms: Figure,
-    restore_duration_ms: Figure,
 }
 
 /// A string as it stands in the message; absent where it was written with escapes, which no id or state has.
@@ -338,17 +302,14 @@ fn json_line(text: &str) -> Option<Line<'_>> {
             duration_ms: metrics.duration_ms.0,
             billed_duration_ms: metrics.billed_duration_ms.0,
             memory_size_mb: metrics.memory_size_mb.0,
-            max_memory_used_mb: metrics.max_memory_used_mb.0,
-            init_duration_ms: metrics.init_duration_ms.0,
-            restore_duration_ms: metrics.restore_duration_ms.0,
             status,
             error_type,
         }),
-        "start" => Line::Start { request_id, version: plain(record.version) },
+        "start" => Line::Start { request_id },
         "end" => Line::End { request_id },
-        "initStart" => Line::InitStart { region: plain(record.runtime_version_arn).and_then(runtime_region) },
-        "initReport" => Line::InitReport { duration_ms: metrics.duration_ms.0, status, error_type },
-        "logsDropped" => Line::LogsDropped { records: record.dropped_records.0.unwrap_or_default() },
+        "initStart" => Line::InitStart,
+        "initReport" => Line::InitReport,
+        "logsDropped" => Line::LogsDropped,
         _ => Line::Platform(kind),
     })
 }

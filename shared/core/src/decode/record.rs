@@ -11,6 +11,7 @@ use std::ops::Deref;
 use serde::Deserialize as DeriveDeserialize;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use crate::limits::RESOURCES_MAX;
 use crate::time::Timestamp;
 
 /// A string of a record; borrowed unless it had escapes, empty where it was absent or no string.
@@ -126,21 +127,12 @@ pub struct TrailRecord<'a> {
     /// An address, or the name of a service.
     #[serde(borrow, rename = "sourceIPAddress")]
     pub source_ip_address: Text<'a>,
-    /// As written.
-    #[serde(borrow)]
-    pub user_agent: Text<'a>,
     /// Empty when the call succeeded.
     #[serde(borrow)]
     pub error_code: Text<'a>,
-    /// `requestID`; of an invocation, the id in its log.
-    #[serde(borrow, rename = "requestID")]
-    pub request_id: Text<'a>,
     /// The account that the record was delivered to.
     #[serde(borrow)]
     pub recipient_account_id: Text<'a>,
-    /// `true` or `false` as text.
-    #[serde(borrow)]
-    pub read_only: Text<'a>,
     /// Who called.
     #[serde(borrow, deserialize_with = "lenient")]
     pub user_identity: UserIdentity<'a>,
@@ -150,12 +142,12 @@ pub struct TrailRecord<'a> {
     /// The parts of an answer that bind keys to roles or name what was created.
     #[serde(borrow, deserialize_with = "lenient")]
     pub response_elements: ResponseElements<'a>,
-    /// Bytes and versions.
-    #[serde(borrow, deserialize_with = "lenient")]
-    pub additional_event_data: AdditionalEventData<'a>,
+    /// Bytes.
+    #[serde(deserialize_with = "lenient")]
+    pub additional_event_data: AdditionalEventData,
     /// What was touched, as the service itself says it; at most [`crate::limits::RESOURCES_MAX`] are kept.
     #[serde(borrow, deserialize_with = "resources")]
-    pub resources: Vec<Resource<'a>>,
+    pub resources: Few<Resource<'a>>,
 }
 
 impl TrailRecord<'_> {
@@ -186,9 +178,6 @@ pub struct UserIdentity<'a> {
     /// Account of the caller.
     #[serde(borrow)]
     pub account_id: Text<'a>,
-    /// Access key, where there was one.
-    #[serde(borrow)]
-    pub access_key_id: Text<'a>,
     /// Name of an IAM user, or of an identity provider.
     #[serde(borrow)]
     pub user_name: Text<'a>,
@@ -219,30 +208,15 @@ pub struct SessionIssuer<'a> {
     /// `arn:aws:iam::A:role/R`.
     #[serde(borrow)]
     pub arn: Text<'a>,
-    /// Name of the role.
-    #[serde(borrow)]
-    pub user_name: Text<'a>,
-    /// Account of the role.
-    #[serde(borrow)]
-    pub account_id: Text<'a>,
 }
 
 /// `userIdentity.inScopeOf`.
 #[derive(Debug, Default, DeriveDeserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct InScopeOf<'a> {
-    /// `AWS::Lambda::Function`, `AWS::EC2::Instance`.
-    #[serde(borrow)]
-    pub issuer_type: Text<'a>,
     /// ARN of the function.
     #[serde(borrow)]
     pub credentials_issued_to: Text<'a>,
-    /// The same with its version.
-    #[serde(borrow)]
-    pub credentials_issued_to_version: Text<'a>,
-    /// Whence the call came.
-    #[serde(borrow)]
-    pub source_arn: Text<'a>,
 }
 
 /// The parameters that name what was touched, of all services that we read closely.
@@ -252,15 +226,12 @@ pub struct RequestParameters<'a> {
     /// S3.
     #[serde(borrow)]
     pub bucket_name: Text<'a>,
-    /// S3 object key; also other services' key.
-    #[serde(borrow)]
-    pub key: Text<'a>,
     /// DynamoDB.
     #[serde(borrow)]
     pub table_name: Text<'a>,
     /// Tables of batch and transaction calls.
     #[serde(borrow, deserialize_with = "request_items")]
-    pub request_items: Vec<Text<'a>>,
+    pub request_items: Few<Text<'a>>,
     /// Lambda: name or ARN.
     #[serde(borrow)]
     pub function_name: Text<'a>,
@@ -273,12 +244,6 @@ pub struct RequestParameters<'a> {
     /// Whence an event came: rule, bucket, API.
     #[serde(borrow)]
     pub source_arn: Text<'a>,
-    /// Lambda: event source of a mapping.
-    #[serde(borrow)]
-    pub event_source_arn: Text<'a>,
-    /// Lambda permission: who may invoke.
-    #[serde(borrow)]
-    pub principal: Text<'a>,
     /// Lambda: layer.
     #[serde(borrow)]
     pub layer_name: Text<'a>,
@@ -305,7 +270,7 @@ pub struct RequestParameters<'a> {
     pub name: Text<'a>,
     /// SSM: several parameters (the first few are kept).
     #[serde(borrow, deserialize_with = "texts")]
-    pub names: Vec<Text<'a>>,
+    pub names: Few<Text<'a>>,
     /// SSM path.
     #[serde(borrow)]
     pub path: Text<'a>,
@@ -342,21 +307,9 @@ pub struct RequestParameters<'a> {
     /// CloudWatch Logs.
     #[serde(borrow)]
     pub log_group_name: Text<'a>,
-    /// KMS: whom the service decrypts for.
-    #[serde(borrow, deserialize_with = "lenient")]
-    pub encryption_context: EncryptionContext<'a>,
     /// The stack tag of what is created.
     #[serde(borrow, deserialize_with = "lenient")]
     pub tags: Tags<'a>,
-}
-
-/// `requestParameters.encryptionContext` of KMS.
-#[derive(Debug, Default, DeriveDeserialize)]
-#[serde(default)]
-pub struct EncryptionContext<'a> {
-    /// The function whose environment is decrypted.
-    #[serde(borrow, rename = "aws:lambda:FunctionArn")]
-    pub lambda_function_arn: Text<'a>,
 }
 
 /// Tags as a map; lists of key and value are not read.
@@ -372,45 +325,24 @@ pub struct Tags<'a> {
 #[derive(Debug, Default, DeriveDeserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct ResponseElements<'a> {
-    /// STS: the key that was minted.
-    #[serde(borrow, deserialize_with = "lenient")]
-    pub credentials: Credentials<'a>,
     /// Lambda: ARN of what was created or changed.
     #[serde(borrow)]
     pub function_arn: Text<'a>,
     /// Lambda: role of what was created or changed.
     #[serde(borrow)]
     pub role: Text<'a>,
-    /// SQS.
-    #[serde(borrow)]
-    pub queue_url: Text<'a>,
-    /// SNS.
-    #[serde(borrow)]
-    pub topic_arn: Text<'a>,
-}
-
-/// `responseElements.credentials`.
-#[derive(Debug, Default, DeriveDeserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct Credentials<'a> {
-    /// The minted access key.
-    #[serde(borrow)]
-    pub access_key_id: Text<'a>,
 }
 
 /// `additionalEventData`.
 #[derive(Debug, Default, DeriveDeserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub struct AdditionalEventData<'a> {
+pub struct AdditionalEventData {
     /// S3: bytes; written as whole numbers or with a point.
     #[serde(deserialize_with = "number")]
     pub bytes_transferred_out: f64,
     /// S3: bytes.
     #[serde(deserialize_with = "number")]
     pub bytes_transferred_in: f64,
-    /// Lambda: version that ran.
-    #[serde(borrow)]
-    pub function_version: Text<'a>,
 }
 
 /// One of `resources`.
@@ -468,8 +400,6 @@ pub enum Line<'a> {
     Start {
         /// Request id.
         request_id: &'a str,
-        /// Version or `$LATEST`.
-        version: Option<&'a str>,
     },
     /// `END`.
     End {
@@ -477,29 +407,16 @@ pub enum Line<'a> {
         request_id: &'a str,
     },
     /// `INIT_START`, `platform.initStart`.
-    InitStart {
-        /// Region in the runtime's ARN.
-        region: Option<&'a str>,
-    },
+    InitStart,
     /// `INIT_REPORT`, `platform.initReport`.
-    InitReport {
-        /// Milliseconds.
-        duration_ms: Option<f64>,
-        /// `error`, `timeout`, `success`.
-        status: Option<&'a str>,
-        /// `Runtime.ExitError`.
-        error_type: Option<&'a str>,
-    },
+    InitReport,
     /// `Task timed out after 3.05 seconds`.
     Timeout {
         /// Request id.
         request_id: &'a str,
     },
     /// `platform.logsDropped`: what we see is not all there was.
-    LogsDropped {
-        /// Records lost.
-        records: f64,
-    },
+    LogsDropped,
     /// Every other line of the platform: its type.
     Platform(&'a str),
     /// A line of the application.
@@ -528,12 +445,6 @@ pub struct Report<'a> {
     pub billed_duration_ms: Option<f64>,
     /// Megabytes.
     pub memory_size_mb: Option<f64>,
-    /// Megabytes.
-    pub max_memory_used_mb: Option<f64>,
-    /// Milliseconds; only of a cold start.
-    pub init_duration_ms: Option<f64>,
-    /// Milliseconds; SnapStart's cold start.
-    pub restore_duration_ms: Option<f64>,
     /// `success`, `error`, `failure`, `timeout`; text reports have one only when it failed.
     pub status: Option<&'a str>,
     /// `Runtime.ExitError`.
@@ -582,53 +493,82 @@ fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     Ok(text.parse::<f64>().ok().filter(|v| v.is_finite() && *v >= 0.0).unwrap_or_default())
 }
 
-/// Reads a list of `T`, at most `max`, and everything else as empty.
-fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D, max: usize) -> Result<Vec<T>, D::Error> {
-    struct List<T>(usize, std::marker::PhantomData<T>);
+/// The first of a list in a record, and how many more it had.
+#[derive(Debug)]
+pub struct Few<T> {
+    first: Vec<T>,
+    /// How many were left out.
+    pub cut: u64,
+}
+
+impl<T> Few<T> {
+    fn map<U>(self, each: impl FnMut(T) -> U) -> Few<U> {
+        Few { first: self.first.into_iter().map(each).collect(), cut: self.cut }
+    }
+}
+
+impl<T> Default for Few<T> {
+    fn default() -> Few<T> {
+        Few { first: Vec::new(), cut: 0 }
+    }
+}
+
+impl<T> Deref for Few<T> {
+    type Target = [T];
+    fn deref(&self) -> &[T] {
+        &self.first
+    }
+}
+
+/// Reads a list of `T`, at most [`RESOURCES_MAX`], and everything else as empty.
+fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Few<T>, D::Error> {
+    struct List<T>(std::marker::PhantomData<T>);
     impl<'de, T: Deserialize<'de>> Visitor<'de> for List<T> {
-        type Value = Vec<T>;
+        type Value = Few<T>;
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("a list")
         }
-        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<T>, A::Error> {
-            let mut all = Vec::new();
-            while all.len() < self.0 {
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Few<T>, A::Error> {
+            let mut all = Few::default();
+            while all.first.len() < RESOURCES_MAX {
                 match seq.next_element::<T>()? {
-                    Some(item) => all.push(item),
+                    Some(item) => all.first.push(item),
                     None => return Ok(all),
                 }
             }
-            while seq.next_element::<IgnoredAny>()?.is_some() {}
+            while seq.next_element::<IgnoredAny>()?.is_some() {
+                all.cut += 1;
+            }
             Ok(all)
         }
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Vec<T>, A::Error> {
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Few<T>, A::Error> {
             while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-            Ok(Vec::new())
+            Ok(Few::default())
         }
-        fn visit_str<E: Error>(self, _: &str) -> Result<Vec<T>, E> {
-            Ok(Vec::new())
+        fn visit_str<E: Error>(self, _: &str) -> Result<Few<T>, E> {
+            Ok(Few::default())
         }
-        fn visit_bool<E: Error>(self, _: bool) -> Result<Vec<T>, E> {
-            Ok(Vec::new())
+        fn visit_bool<E: Error>(self, _: bool) -> Result<Few<T>, E> {
+            Ok(Few::default())
         }
-        fn visit_u64<E: Error>(self, _: u64) -> Result<Vec<T>, E> {
-            Ok(Vec::new())
+        fn visit_u64<E: Error>(self, _: u64) -> Result<Few<T>, E> {
+            Ok(Few::default())
         }
-        fn visit_i64<E: Error>(self, _: i64) -> Result<Vec<T>, E> {
-            Ok(Vec::new())
+        fn visit_i64<E: Error>(self, _: i64) -> Result<Few<T>, E> {
+            Ok(Few::default())
         }
-        fn visit_f64<E: Error>(self, _: f64) -> Result<Vec<T>, E> {
-            Ok(Vec::new())
+        fn visit_f64<E: Error>(self, _: f64) -> Result<Few<T>, E> {
+            Ok(Few::default())
         }
-        fn visit_unit<E: Error>(self) -> Result<Vec<T>, E> {
-            Ok(Vec::new())
+        fn visit_unit<E: Error>(self) -> Result<Few<T>, E> {
+            Ok(Few::default())
         }
     }
-    deserializer.deserialize_any(List(max, std::marker::PhantomData))
+    deserializer.deserialize_any(List(std::marker::PhantomData))
 }
 
-pub(super) fn texts<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Text<'a>>, D::Error> {
-    list(deserializer, crate::limits::RESOURCES_MAX)
+pub(super) fn texts<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Few<Text<'a>>, D::Error> {
+    list(deserializer)
 }
 
 /// An element of `resources` that is no object is an absent resource.
@@ -641,12 +581,12 @@ impl<'de: 'a, 'a> Deserialize<'de> for LenientResource<'a> {
     }
 }
 
-fn resources<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Resource<'a>>, D::Error> {
-    let all: Vec<LenientResource<'a>> = list(deserializer, crate::limits::RESOURCES_MAX)?;
-    Ok(all.into_iter().map(|r| r.0).collect())
+fn resources<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Few<Resource<'a>>, D::Error> {
+    let all: Few<LenientResource<'a>> = list(deserializer)?;
+    Ok(all.map(|r| r.0))
 }
 
-/// One of `requestItems`: `tableName`, `TableName`, or either inside the one operation of a transaction item.
+/// One of `requestItems`: `tableName` or `TableName`.
 #[derive(Default, DeriveDeserialize)]
 #[serde(default)]
 struct RequestItem<'a> {
@@ -668,7 +608,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for LenientItem<'a> {
     }
 }
 
-fn request_items<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Text<'a>>, D::Error> {
-    let all: Vec<LenientItem<'a>> = list(deserializer, crate::limits::RESOURCES_MAX)?;
-    Ok(all.into_iter().map(|i| i.0.into()).collect())
+fn request_items<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Few<Text<'a>>, D::Error> {
+    let all: Few<LenientItem<'a>> = list(deserializer)?;
+    Ok(all.map(|i| i.0.into()))
 }

@@ -312,38 +312,38 @@ fn subscriptions() {
     check(
         &data,
         expect![[r#"
-        Some(Subscription)
-        log 2025-03-20T06:42:33Z 123456789012 - /aws/lambda/f 2025/03/20/[$LATEST]ab id 1 "START RequestId: 01b0e4ee-b1bf-489b-b78c-d2ec23c2edf7 Version: $LATEST\n"
-          Start { request_id: "01b0e4ee-b1bf-489b-b78c-d2ec23c2edf7", version: Some("$LATEST") }
-        log 2025-03-20T06:42:33Z 123456789012 - /aws/lambda/f 2025/03/20/[$LATEST]ab id 2 "hello é"
-          Application(Application { level: None, request_id: None, json: false })
-    "#]],
+            Some(Subscription)
+            log 2025-03-20T06:42:33Z 123456789012 - /aws/lambda/f 2025/03/20/[$LATEST]ab id 1 "START RequestId: 01b0e4ee-b1bf-489b-b78c-d2ec23c2edf7 Version: $LATEST\n"
+              Start { request_id: "01b0e4ee-b1bf-489b-b78c-d2ec23c2edf7" }
+            log 2025-03-20T06:42:33Z 123456789012 - /aws/lambda/f 2025/03/20/[$LATEST]ab id 2 "hello é"
+              Application(Application { level: None, request_id: None, json: false })
+        "#]],
     );
     check(
         format!("{data}{data}"),
         expect![[r#"
-        Some(Subscription)
-        log 2025-03-20T06:42:33Z 123456789012 - /aws/lambda/f 2025/03/20/[$LATEST]ab id 1 "START RequestId: 01b0e4ee-b1bf-489b-b78c-d2ec23c2edf7 Version: $LATEST\n"
-          Start { request_id: "01b0e4ee-b1bf-489b-b78c-d2ec23c2edf7", version: Some("$LATEST") }
-        log 2025-03-20T06:42:33Z 123456789012 - /aws/lambda/f 2025/03/20/[$LATEST]ab id 2 "hello é"
-          Application(Application { level: None, request_id: None, json: false })
-        log 2025-03-20T06:42:33Z 123456789012 - /aws/lambda/f 2025/03/20/[$LATEST]ab id 1 "START RequestId: 01b0e4ee-b1bf-489b-b78c-d2ec23c2edf7 Version: $LATEST\n"
-          Start { request_id: "01b0e4ee-b1bf-489b-b78c-d2ec23c2edf7", version: Some("$LATEST") }
-        log 2025-03-20T06:42:33Z 123456789012 - /aws/lambda/f 2025/03/20/[$LATEST]ab id 2 "hello é"
-          Application(Application { level: None, request_id: None, json: false })
-    "#]],
+            Some(Subscription)
+            log 2025-03-20T06:42:33Z 123456789012 - /aws/lambda/f 2025/03/20/[$LATEST]ab id 1 "START RequestId: 01b0e4ee-b1bf-489b-b78c-d2ec23c2edf7 Version: $LATEST\n"
+              Start { request_id: "01b0e4ee-b1bf-489b-b78c-d2ec23c2edf7" }
+            log 2025-03-20T06:42:33Z 123456789012 - /aws/lambda/f 2025/03/20/[$LATEST]ab id 2 "hello é"
+              Application(Application { level: None, request_id: None, json: false })
+            log 2025-03-20T06:42:33Z 123456789012 - /aws/lambda/f 2025/03/20/[$LATEST]ab id 1 "START RequestId: 01b0e4ee-b1bf-489b-b78c-d2ec23c2edf7 Version: $LATEST\n"
+              Start { request_id: "01b0e4ee-b1bf-489b-b78c-d2ec23c2edf7" }
+            log 2025-03-20T06:42:33Z 123456789012 - /aws/lambda/f 2025/03/20/[$LATEST]ab id 2 "hello é"
+              Application(Application { level: None, request_id: None, json: false })
+        "#]],
     );
     let control = r#"{"messageType":"CONTROL_MESSAGE","owner":"CloudwatchLogs","logEvents":[{"id":"100","timestamp":1512601480749,"message":"CWL CONTROL MESSAGE: Checking health of destination Kinesis stream."}]}"#;
     check(
         format!("{control}\n{data}\n"),
         expect![[r#"
-        Some(Subscription)
-        control
-        log 2025-03-20T06:42:33Z 123456789012 - /aws/lambda/f 2025/03/20/[$LATEST]ab id 1 "START RequestId: 01b0e4ee-b1bf-489b-b78c-d2ec23c2edf7 Version: $LATEST\n"
-          Start { request_id: "01b0e4ee-b1bf-489b-b78c-d2ec23c2edf7", version: Some("$LATEST") }
-        log 2025-03-20T06:42:33Z 123456789012 - /aws/lambda/f 2025/03/20/[$LATEST]ab id 2 "hello é"
-          Application(Application { level: None, request_id: None, json: false })
-    "#]],
+            Some(Subscription)
+            control
+            log 2025-03-20T06:42:33Z 123456789012 - /aws/lambda/f 2025/03/20/[$LATEST]ab id 1 "START RequestId: 01b0e4ee-b1bf-489b-b78c-d2ec23c2edf7 Version: $LATEST\n"
+              Start { request_id: "01b0e4ee-b1bf-489b-b78c-d2ec23c2edf7" }
+            log 2025-03-20T06:42:33Z 123456789012 - /aws/lambda/f 2025/03/20/[$LATEST]ab id 2 "hello é"
+              Application(Application { level: None, request_id: None, json: false })
+        "#]],
     );
     let wrapped = base64(&gzip(data.as_bytes()));
     let same = show(data.as_bytes());
@@ -357,7 +357,7 @@ fn subscriptions() {
         expect![[r#"
             Some(Subscription)
             log 2025-03-20T06:42:33Z 123456789012 - /aws/lambda/f 2025/03/20/[$LATEST]ab id 1 "START RequestId: 01b0e4ee-b1bf-489b-b78c-d2ec23c2edf7 Version: $LATEST\n"
-              Start { request_id: "01b0e4ee-b1bf-489b-b78c-d2ec23c2edf7", version: Some("$LATEST") }
+              Start { request_id: "01b0e4ee-b1bf-489b-b78c-d2ec23c2edf7" }
             log 2025-03-20T06:42:33Z 123456789012 - /aws/lambda/f 2025/03/20/[$LATEST]ab id 2 "hello é"
               Application(Application { level: None, request_id: None, json: false })
         "#]],
@@ -367,7 +367,7 @@ fn subscriptions() {
         expect![[r#"
             Some(Subscription)
             log 2025-03-20T06:42:33Z 123456789012 - /aws/lambda/f 2025/03/20/[$LATEST]ab id 1 "START RequestId: 01b0e4ee-b1bf-489b-b78c-d2ec23c2edf7 Version: $LATEST\n"
-              Start { request_id: "01b0e4ee-b1bf-489b-b78c-d2ec23c2edf7", version: Some("$LATEST") }
+              Start { request_id: "01b0e4ee-b1bf-489b-b78c-d2ec23c2edf7" }
             log 2025-03-20T06:42:33Z 123456789012 - /aws/lambda/f 2025/03/20/[$LATEST]ab id 2 "hello é"
               Application(Application { level: None, request_id: None, json: false })
             reject OF208 at 410: the data is no base64: the message is skipped
@@ -475,9 +475,9 @@ fn exported_log_events() {
         expect![[r#"
             Some(Lines)
             log - - - - - "INIT_START Runtime Version: x\n"
-              InitStart { region: None }
+              InitStart
             log - - - - - "START RequestId: a Version: 7\n"
-              Start { request_id: "a", version: Some("7") }
+              Start { request_id: "a" }
             log 2025-03-20T06:42:33Z - - - - "2025-03-20T06:42:33.296Z\ta\tINFO\thi\n"
               Application(Application { level: Some("INFO"), request_id: None, json: false })
             log - - - - - "END RequestId: a\n"
@@ -491,7 +491,7 @@ fn exported_log_events() {
             log - - - - - "{\"level\":\"INFO\",\"message\":\"hi\"}\n"
               Application(Application { level: Some("INFO"), request_id: None, json: true })
             log - - - - - "START RequestId: a Version: 7\n"
-              Start { request_id: "a", version: Some("7") }
+              Start { request_id: "a" }
         "#]],
     );
     check(
@@ -499,7 +499,7 @@ fn exported_log_events() {
         expect![[r#"
             Some(Lines)
             log 2025-03-20T06:42:33Z - - - - "{\"time\":\"2025-03-20T06:42:33Z\",\"type\":\"platform.start\",\"record\":{\"requestId\":\"a\",\"version\":\"3\"}}\n"
-              Start { request_id: "a", version: Some("3") }
+              Start { request_id: "a" }
             log 2025-03-20T06:42:34Z - - - - "{\"timestamp\":\"2025-03-20T06:42:34Z\",\"level\":\"WARN\",\"requestId\":\"a\",\"message\":\"m\"}\n"
               Application(Application { level: Some("WARN"), request_id: Some("a"), json: true })
         "#]],
@@ -525,12 +525,12 @@ fn tables() {
     check(
         "timestamp,message\n1595654204181,\"START RequestId: a Version: 1\n\"\n1595654204346,\"a \"\"b\"\"\nc\"\n",
         expect![[r#"
-        Some(Table)
-        log 2020-07-25T05:16:44Z - - - - "START RequestId: a Version: 1\n"
-          Start { request_id: "a", version: Some("1") }
-        log 2020-07-25T05:16:44Z - - - - "a \"b\"\nc"
-          Application(Application { level: None, request_id: None, json: false })
-    "#]],
+            Some(Table)
+            log 2020-07-25T05:16:44Z - - - - "START RequestId: a Version: 1\n"
+              Start { request_id: "a" }
+            log 2020-07-25T05:16:44Z - - - - "a \"b\"\nc"
+              Application(Application { level: None, request_id: None, json: false })
+        "#]],
     );
     check(
         "logStreamName,@message,@timestamp\r\ns,END RequestId: a,2025-03-20 06:42:33.296\r\nonly\r\ns,x,never\r\n",
@@ -742,17 +742,17 @@ fn platform_lines() {
         let _ = writeln!(out, "{:?}", line(text));
     }
     expect![[r#"
-        Report(Report { request_id: "a", duration_ms: Some(1233.96), billed_duration_ms: Some(1698.0), memory_size_mb: Some(256.0), max_memory_used_mb: Some(123.0), init_duration_ms: Some(463.51), restore_duration_ms: None, status: None, error_type: None })
-        Report(Report { request_id: "a", duration_ms: Some(600000.0), billed_duration_ms: Some(600477.0), memory_size_mb: Some(128.0), max_memory_used_mb: Some(30.0), init_duration_ms: Some(476.75), restore_duration_ms: None, status: Some("timeout"), error_type: None })
-        Report(Report { request_id: "a", duration_ms: Some(5.0), billed_duration_ms: None, memory_size_mb: Some(128.0), max_memory_used_mb: Some(9.0), init_duration_ms: None, restore_duration_ms: None, status: Some("error"), error_type: Some("Runtime.OutOfMemory") })
-        Report(Report { request_id: "a", duration_ms: Some(488.98), billed_duration_ms: Some(500.0), memory_size_mb: Some(3008.0), max_memory_used_mb: Some(84.0), init_duration_ms: None, restore_duration_ms: None, status: None, error_type: None })
-        Report(Report { request_id: "a", duration_ms: Some(2.0), billed_duration_ms: None, memory_size_mb: None, max_memory_used_mb: None, init_duration_ms: None, restore_duration_ms: Some(9.5), status: None, error_type: None })
-        Start { request_id: "a", version: Some("$LATEST") }
-        Start { request_id: "a", version: None }
+        Report(Report { request_id: "a", duration_ms: Some(1233.96), billed_duration_ms: Some(1698.0), memory_size_mb: Some(256.0), status: None, error_type: None })
+        Report(Report { request_id: "a", duration_ms: Some(600000.0), billed_duration_ms: Some(600477.0), memory_size_mb: Some(128.0), status: Some("timeout"), error_type: None })
+        Report(Report { request_id: "a", duration_ms: Some(5.0), billed_duration_ms: None, memory_size_mb: Some(128.0), status: Some("error"), error_type: Some("Runtime.OutOfMemory") })
+        Report(Report { request_id: "a", duration_ms: Some(488.98), billed_duration_ms: Some(500.0), memory_size_mb: Some(3008.0), status: None, error_type: None })
+        Report(Report { request_id: "a", duration_ms: Some(2.0), billed_duration_ms: None, memory_size_mb: None, status: None, error_type: None })
+        Start { request_id: "a" }
+        Start { request_id: "a" }
         End { request_id: "a" }
-        InitStart { region: Some("ap-northeast-2") }
-        InitReport { duration_ms: Some(3003.83), status: Some("timeout"), error_type: None }
-        InitReport { duration_ms: Some(0.0), status: None, error_type: None }
+        InitStart
+        InitReport
+        InitReport
         Platform("RESTORE_REPORT")
         Platform("EXTENSION")
         Application(Application { level: None, request_id: None, json: false })
@@ -767,11 +767,11 @@ fn platform_lines() {
         Application(Application { level: Some("INFO"), request_id: Some("6bc28136-e3ab-4365-b021-0ce6b2e64ab0"), json: false })
         Application(Application { level: None, request_id: None, json: false })
         Application(Application { level: None, request_id: None, json: false })
-        Report(Report { request_id: "a", duration_ms: Some(1.317), billed_duration_ms: Some(2.0), memory_size_mb: Some(1024.0), max_memory_used_mb: Some(68.0), init_duration_ms: Some(10.0), restore_duration_ms: None, status: Some("success"), error_type: None })
-        Report(Report { request_id: "a", duration_ms: Some(1.148), billed_duration_ms: None, memory_size_mb: None, max_memory_used_mb: None, init_duration_ms: None, restore_duration_ms: None, status: Some("new state"), error_type: None })
-        InitStart { region: Some("us-east-1") }
-        InitReport { duration_ms: Some(5.0), status: Some("error"), error_type: Some("Runtime.ExitError") }
-        LogsDropped { records: 3.0 }
+        Report(Report { request_id: "a", duration_ms: Some(1.317), billed_duration_ms: Some(2.0), memory_size_mb: Some(1024.0), status: Some("success"), error_type: None })
+        Report(Report { request_id: "a", duration_ms: Some(1.148), billed_duration_ms: None, memory_size_mb: None, status: Some("new state"), error_type: None })
+        InitStart
+        InitReport
+        LogsDropped
         Platform("platform.fault")
         Platform("platform.someday")
         Application(Application { level: Some("ERROR"), request_id: Some("a"), json: true })

@@ -8,7 +8,7 @@
 use serde::Deserialize as DeriveDeserialize;
 
 use super::json::{Read, elements, object, parse};
-use super::record::{Text, TrailRecord, lenient, texts};
+use super::record::{Few, Text, TrailRecord, lenient, texts};
 use super::scan::skip_value;
 use super::{Format, Reader, RejectReason, messages};
 use crate::limits::{RECORD_BYTES_MAX, VALUE_BYTES_MAX};
@@ -241,7 +241,7 @@ struct Delivered<'a> {
     #[serde(borrow)]
     s3_bucket: Text<'a>,
     #[serde(borrow, deserialize_with = "texts")]
-    s3_object_key: Vec<Text<'a>>,
+    s3_object_key: Few<Text<'a>>,
 }
 
 /// `detail`, which may be anything.

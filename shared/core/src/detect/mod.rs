@@ -1,11 +1,13 @@
 //! The detectors: each looks at what a window says of an entity, against what is normal for it.
 //!
-//! One module a detector, and nothing shared between them but [`Finding`]: a detector that leaned on another's state could
-//! not be read, measured or switched off alone. There is deliberately no trait over them, because their inputs differ.
+//! One module a detector, and none knows of another: what they share is [`Finding`], and `account` feeds them and weighs what
+//! they say. A detector that leaned on another's state could not be read or measured alone. There is deliberately no trait
+//! over them, because their inputs differ.
 
 pub mod new_flow;
 pub mod rate;
 pub mod silence;
+pub mod together;
 
 use serde::{Deserialize, Serialize};
 

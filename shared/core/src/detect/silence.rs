@@ -16,7 +16,7 @@
 
 use minicbor::{Decode, Encode};
 
-use crate::time::WINDOWS_PER_DAY;
+use crate::time::{WINDOWS_PER_DAY, WINDOWS_PER_HOUR};
 
 /// Days in the ring.
 const RING_DAYS: usize = 28;
@@ -24,7 +24,7 @@ const RING_DAYS: usize = 28;
 const DAYS_LEAST: usize = 2;
 const DAYS_LOUD: usize = 7;
 /// Least pause that is told: two hours.
-const PAUSE_LEAST: u32 = 24;
+const PAUSE_LEAST_WINDOWS: u32 = 2 * WINDOWS_PER_HOUR;
 /// Calls that the pause must have cost at the pace of the last days.
 const MISSED_LEAST: f64 = 8.0;
 /// Gamma prior of the tail (`DETECTION.md`, "daily"): n0, and n0 beta0.
@@ -103,7 +103,7 @@ impl Silence {
     /// Scores a pause, if it matters.
     pub fn judge(&self, pause: u32) -> Option<Pause> {
         let missed = self.calls / self.days.max(1.0) * f64::from(pause) / f64::from(WINDOWS_PER_DAY);
-        if self.ring.len() < DAYS_LEAST || pause < PAUSE_LEAST || missed < MISSED_LEAST {
+        if self.ring.len() < DAYS_LEAST || pause < PAUSE_LEAST_WINDOWS || missed < MISSED_LEAST {
             return None;
         }
         let mut sorted = self.ring.clone();

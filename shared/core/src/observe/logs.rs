@@ -54,16 +54,16 @@ pub fn observe_log(record: &LogRecord<'_>, assumed: &Assumed<'_>, out: &mut dyn 
                 put(What::Failure, Id::Request(report.request_id, FAILED), report.request_id, [0.0; 2]);
             }
         }
-        Line::Start { request_id, .. } => put(What::Seen, Id::Request(request_id, STARTED), "", [0.0; 2]),
+        Line::Start { request_id } => put(What::Seen, Id::Request(request_id, STARTED), "", [0.0; 2]),
         Line::End { request_id } => put(What::Seen, Id::Request(request_id, ENDED), "", [0.0; 2]),
         Line::Timeout { request_id } => {
             put(What::Seen, Id::Request(request_id, OTHER), "", [0.0; 2]);
             put(What::Failure, Id::Request(request_id, FAILED), request_id, [0.0; 2]);
         }
-        Line::LogsDropped { .. } => put(What::Dropped, Id::Event, "", [0.0; 2]),
-        Line::InitStart { .. } | Line::InitReport { .. } | Line::Platform(_) => put(What::Seen, Id::Event, "", [0.0; 2]),
+        Line::LogsDropped => put(What::Dropped, Id::Event, "", [0.0; 2]),
+        Line::InitStart | Line::InitReport | Line::Platform(_) => put(What::Seen, Id::Event, "", [0.0; 2]),
         Line::Application(line) => {
-            put(What::Line { error: is_error(line) }, Id::Event, "", [0.0; 2]);
+            put(What::Line, Id::Event, "", [0.0; 2]);
             if let Some(id) = unhandled(line, &record.message) {
                 let event = if id.is_empty() { Id::Event } else { Id::Request(id, FAILED) };
                 put(What::Failure, event, id, [0.0; 2]);
@@ -135,10 +135,9 @@ fn actor<'a>(record: &'a LogRecord<'_>, assumed: &Assumed<'a>) -> Option<Actor<'
 }
 
 fn invocation(report: &Report<'_>) -> (What<'static>, [f64; 2]) {
-    let cold = report.init_duration_ms.is_some() || report.restore_duration_ms.is_some();
     let memory_mb = report.memory_size_mb.map_or(0, |mb| mb as u32);
     let tenths = |ms: Option<f64>| ms.map_or(0.0, |v| v * 10.0);
-    (What::Invocation { memory_mb, cold }, [tenths(report.duration_ms), tenths(report.billed_duration_ms)])
+    (What::Invocation { memory_mb }, [tenths(report.duration_ms), tenths(report.billed_duration_ms)])
 }
 
 fn failed(report: &Report<'_>) -> bool {

@@ -9,14 +9,19 @@
 //! `directory` resolves it.
 
 mod logs;
+mod names;
 mod target;
 mod trail;
+mod verb;
 
 use std::borrow::Cow;
 
 pub use logs::{Assumed, observe_log};
+pub use names::generalise;
+pub(crate) use names::tokens;
 pub use target::Target;
 pub use trail::{fold_name, is_poller, observe_trail};
+pub use verb::{Verb, verb};
 
 use crate::time::Timestamp;
 
@@ -133,14 +138,12 @@ impl ChangeKind {
 /// What kind of thing happened.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum What<'a> {
-    /// A record that says nothing by itself; `platform` tells START, END and the like from the trail's.
+    /// A record that says nothing by itself: a START or END of a log, a summary of the trail, a function that a change names.
     Seen,
     /// A log shows that an invocation is over: values are duration and billed duration, in tenths of milliseconds.
     Invocation {
         /// Megabytes; 0 where unknown.
         memory_mb: u32,
-        /// It began with a cold start.
-        cold: bool,
     },
     /// The trail shows that a function ran.
     Run,
@@ -149,10 +152,7 @@ pub enum What<'a> {
     /// A call of the function was refused for want of concurrency.
     Throttle,
     /// A line of the application.
-    Line {
-        /// It says that something went wrong.
-        error: bool,
-    },
+    Line,
     /// The feed says that it lost some.
     Dropped,
     /// The actor did this to that: the value is bytes.
@@ -216,11 +216,11 @@ impl Subject<'_> {
         };
         let what = match &self.what {
             What::Seen => What::Seen,
-            What::Invocation { memory_mb, cold } => What::Invocation { memory_mb: *memory_mb, cold: *cold },
+            What::Invocation { memory_mb } => What::Invocation { memory_mb: *memory_mb },
             What::Run => What::Run,
             What::Failure => What::Failure,
             What::Throttle => What::Throttle,
-            What::Line { error } => What::Line { error: *error },
+            What::Line => What::Line,
             What::Dropped => What::Dropped,
             What::Flow { service, action, target, outcome, data } => {
                 let target = target.as_ref().map(Target::to_owned);

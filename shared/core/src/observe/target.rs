@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
+use super::names::generalise;
 use super::own;
 use crate::decode::{RequestParameters, TrailRecord};
-use crate::detect::new_flow::generalise;
 use crate::entity::{Arn, function_arn, function_name};
-use crate::limits::TARGETS_MAX;
+use crate::limits::TARGETS_PER_CALL_MAX;
 
 /// A resource as the target of a flow.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -100,17 +100,23 @@ fn exact<'a>(kind: &'static str, name: &'a str, account: &'a str) -> Option<Targ
     if name.starts_with("arn:") { from_arn(name) } else { (!name.is_empty()).then(|| Target::new(kind, name, account)) }
 }
 
-/// Calls `each` with every target of a call, at most [`TARGETS_MAX`]; with none where it names nothing.
-pub(super) fn targets<'a>(record: &'a TrailRecord<'a>, service: &str, each: &mut dyn FnMut(Target<'a>)) {
+/// Calls `each` with every target of a call, at most [`TARGETS_PER_CALL_MAX`]; with none where it names nothing. Gives how
+/// many were left out. Of what names several resources beside these services, the first is meant.
+pub(super) fn targets<'a>(record: &'a TrailRecord<'a>, service: &str, each: &mut dyn FnMut(Target<'a>)) -> u64 {
     let p = &record.request_parameters;
     let account = resource_account(record);
-    match service {
-        "s3" => emit(bucket(record), each),
-        "dynamodb" => tables(record, account, each),
-        "lambda" => emit(function(record), each),
-        "ssm" if !p.names.is_empty() => p.names.iter().take(TARGETS_MAX).for_each(|n| emit(by_name("parameter", n, account), each)),
-        _ => emit(named(p, service, account).or_else(|| first_resource(record)).or_else(|| any_name(p, account)), each),
-    }
+    let one = match service {
+        "s3" => bucket(record),
+        "dynamodb" => return tables(record, account, each),
+        "lambda" => function(record),
+        "ssm" if !p.names.is_empty() => {
+            p.names.iter().take(TARGETS_PER_CALL_MAX).for_each(|n| emit(by_name("parameter", n, account), each));
+            return p.names.cut + p.names.len().saturating_sub(TARGETS_PER_CALL_MAX) as u64;
+        }
+        _ => named(p, service, account).or_else(|| first_resource(record)).or_else(|| any_name(p, account)),
+    };
+    emit(one, each);
+    0
 }
 
 fn emit<'a>(target: Option<Target<'a>>, each: &mut dyn FnMut(Target<'a>)) {
@@ -133,10 +139,11 @@ fn bucket<'a>(record: &'a TrailRecord<'a>) -> Option<Target<'a>> {
     }
 }
 
-fn tables<'a>(record: &'a TrailRecord<'a>, account: &'a str, each: &mut dyn FnMut(Target<'a>)) {
+fn tables<'a>(record: &'a TrailRecord<'a>, account: &'a str, each: &mut dyn FnMut(Target<'a>)) -> u64 {
     let p = &record.request_parameters;
     if let Some(table) = p.table_name.some() {
-        return emit(exact("table", table, account), each);
+        emit(exact("table", table, account), each);
+        return 0;
     }
     let mut names: Vec<&str> = p.request_items.iter().filter_map(|t| t.some()).collect();
     let arns = record.resources.iter().filter_map(|r| r.arn.some());
@@ -144,7 +151,10 @@ fn tables<'a>(record: &'a TrailRecord<'a>, account: &'a str, each: &mut dyn FnMu
     let mut all: Vec<Target<'a>> = names.into_iter().filter_map(|n| exact("table", n, account)).collect();
     all.sort();
     all.dedup_by(|a, b| a.name == b.name);
-    all.into_iter().take(TARGETS_MAX).for_each(each);
+    // The resources of a call are the tables of its parameters once more.
+    let cut = p.request_items.cut.max(record.resources.cut) + all.len().saturating_sub(TARGETS_PER_CALL_MAX) as u64;
+    all.into_iter().take(TARGETS_PER_CALL_MAX).for_each(each);
+    cut
 }
 
 /// The function of a Lambda call: from `resources` before the parameters, which may name an alias or nothing.

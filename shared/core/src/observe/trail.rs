@@ -14,23 +14,26 @@ use crate::entity::{Arn, assumed_role, function_arn, partition, pathless_role};
 use crate::limits::GRANTS_MAX;
 use crate::time::Timestamp;
 
-/// Says everything that a CloudTrail record says. `raw`: the record's own bytes, its identity where it has no id.
-pub fn observe_trail(record: &TrailRecord<'_>, raw: &[u8], out: &mut dyn FnMut(Observation<'_>)) {
+/// Says everything that a CloudTrail record says. `raw`: the record's own bytes, its identity where it has no id. Gives how
+/// many of the targets and permissions that it names were left out.
+pub fn observe_trail(record: &TrailRecord<'_>, raw: &[u8], out: &mut dyn FnMut(Observation<'_>)) -> u64 {
     let service = record.event_source.strip_suffix(".amazonaws.com").unwrap_or(&record.event_source);
     let action = fold_name(&record.event_name);
     let outcome = outcome(&record.error_code);
     let mut emit = Emitter { record, raw, time: record.time(), ordinal: 0, out };
     if matches!(&*record.event_category, "Aggregated" | "Insight") {
         // Summaries of calls are no calls; each call has a record of its own.
-        return emit.put(Actor::Service(Cow::Borrowed("cloudtrail.amazonaws.com")), What::Seen, 0.0);
+        emit.put(Actor::Service(Cow::Borrowed("cloudtrail.amazonaws.com")), What::Seen, 0.0);
+        return 0;
     }
     if service == "lambda" && invocation(&mut emit, action, outcome) {
-        return;
+        return 0;
     }
     let actor = actor(record);
+    let mut cut = 0;
     if outcome == Outcome::Ok {
         bindings(&mut emit, service, action, &actor);
-        if let Some(change) = change(record, service, action) {
+        if let Some(change) = change(record, service, action, &mut cut) {
             let changed = changed_function(record, &change);
             emit.put(actor.clone(), change, 0.0);
             // A function is changed in its own Region, which a target doesn't say.
@@ -43,13 +46,14 @@ pub fn observe_trail(record: &TrailRecord<'_>, raw: &[u8], out: &mut dyn FnMut(O
     let data = is_data(record);
     let flow = |target| What::Flow { service: Cow::Borrowed(service), action: Cow::Borrowed(action), target, outcome, data };
     let mut named = false;
-    targets(record, service, &mut |target| {
+    cut += targets(record, service, &mut |target| {
         emit.put(actor.clone(), flow(Some(target)), if named { 0.0 } else { bytes });
         named = true;
     });
     if !named {
         emit.put(actor, flow(None), bytes);
     }
+    cut
 }
 
 /// An account id is digits; whatever else stands there is none, since it would become part of a key.
@@ -270,7 +274,7 @@ fn bindings(emit: &mut Emitter<'_, '_>, service: &str, action: &str, actor: &Act
     }
 }
 
-fn change<'a>(record: &'a TrailRecord<'a>, service: &str, action: &str) -> Option<What<'a>> {
+fn change<'a>(record: &'a TrailRecord<'a>, service: &str, action: &str, cut: &mut u64) -> Option<What<'a>> {
     let kind = change_kind(service, action)?;
     let p = &record.request_parameters;
     let mut role = p.role.some().or(record.response_elements.role.some()).map_or(Cow::Borrowed(""), pathless_role);
@@ -287,7 +291,7 @@ fn change<'a>(record: &'a TrailRecord<'a>, service: &str, action: &str) -> Optio
             .role_name
             .some()
             .map_or(Cow::Borrowed(""), |n| Cow::Owned(format!("arn:{}:iam::{account}:role/{n}", partition(&record.aws_region))));
-        grants = granted(&p.policy_document);
+        (grants, *cut) = granted(&p.policy_document);
     }
     let stack = p.tags.stack_name.some().map_or(Cow::Borrowed(""), Cow::Borrowed);
     Some(What::Change { kind, target: target?, role, stack, grants })
@@ -326,25 +330,31 @@ fn change_kind(service: &str, action: &str) -> Option<ChangeKind> {
     })
 }
 
-/// The resources that a policy names. A prefix that ends in `*` names nothing, except all objects of a bucket.
-fn granted(document: &str) -> Vec<Target<'static>> {
+/// The resources that a policy names, and how many were left out. A prefix that ends in `*` names nothing, except all objects
+/// of a bucket.
+fn granted(document: &str) -> (Vec<Target<'static>>, u64) {
     let decoded = percent_decoded(document);
-    let Ok(policy) = serde_json::from_str::<serde_json::Value>(&decoded) else { return Vec::new() };
-    let mut all = Vec::new();
+    let Ok(policy) = serde_json::from_str::<serde_json::Value>(&decoded) else { return (Vec::new(), 0) };
+    let (mut all, mut cut) = (Vec::new(), 0);
     for statement in one_or_many(&policy["Statement"]) {
         if statement["Effect"] != "Allow" {
             continue;
         }
         for arn in one_or_many(&statement["Resource"]).filter_map(|r| r.as_str()) {
             let named = arn.strip_suffix("/*").unwrap_or(arn);
-            if !named.contains('*') && all.len() < GRANTS_MAX {
+            if named.contains('*') {
+                continue;
+            }
+            if all.len() < GRANTS_MAX {
                 all.extend(from_arn(named).as_ref().map(Target::to_owned));
+            } else {
+                cut += 1;
             }
         }
     }
     all.sort();
     all.dedup();
-    all
+    (all, cut)
 }
 
 fn one_or_many(value: &serde_json::Value) -> impl Iterator<Item = &serde_json::Value> {
@@ -381,6 +391,8 @@ mod tests {
             ("CreateFunctionUrlConfig", "CreateFunctionUrlConfig"),
             ("ListObjectsV2", "ListObjectsV2"),
             ("20150331", "20150331"),
+            ("V2v2", "V2v2"),
+            ("Get201503310", "Get201503310"),
             ("", ""),
         ] {
             assert_eq!(fold_name(name), want);
@@ -398,9 +410,25 @@ mod tests {
     fn policies_name_what_they_grant() {
         let policy = r#"{"Statement":[{"Effect":"Allow","Action":"s3:*","Resource":["arn:aws:s3:::raw","arn:aws:s3:::raw/*","arn:aws:s3:::x*"]},
             {"Effect":"Deny","Resource":"arn:aws:s3:::no"},{"Effect":"Allow","Resource":"arn:aws:dynamodb:r:1:table/books"}]}"#;
-        let ids = |p: &str| granted(p).iter().map(Target::id).collect::<Vec<_>>();
+        let ids = |p: &str| granted(p).0.iter().map(Target::id).collect::<Vec<_>>();
         assert_eq!(ids(policy), ["bucket raw", "table books of 1"]);
         assert_eq!(ids(&format!("%7B{}", &policy[1..])), ["bucket raw", "table books of 1"]);
         assert!(ids("%zz{").is_empty());
+        let many: Vec<String> = (0..GRANTS_MAX + 3).map(|n| format!("arn:aws:s3:::b{n}")).collect();
+        let policy = serde_json::json!({"Statement": {"Effect": "Allow", "Resource": many}}).to_string();
+        let (kept, cut) = granted(&policy);
+        assert_eq!((kept.len(), cut), (GRANTS_MAX, 3));
+    }
+
+    #[test]
+    fn targets_beyond_the_bound_are_counted() {
+        let items: Vec<_> = (0..20).map(|n| serde_json::json!({"tableName": format!("t{n}")})).collect();
+        let text = serde_json::json!({"eventSource": "dynamodb.amazonaws.com", "eventName": "TransactGetItems",
+            "requestParameters": {"requestItems": items}})
+        .to_string();
+        let record: TrailRecord<'_> = serde_json::from_str(&text).unwrap();
+        let mut said = 0;
+        let cut = observe_trail(&record, b"", &mut |_| said += 1);
+        assert_eq!((said, cut), (16, 4));
     }
 }

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use minicbor::{Decode, Encode};
 use outflow_core::batch::{Batch, Row};
 use outflow_core::observe::Class;
+use outflow_core::stored::from_cbor;
 use outflow_core::time::WindowId;
 use outflow_core::window::{Window, unite};
 
@@ -51,8 +52,7 @@ impl Step {
     }
 
     pub(super) fn decode(key: &Key, bytes: &[u8]) -> Result<Step, StoreError> {
-        let step: Option<Step> = minicbor::decode(bytes).ok();
-        step.filter(|s| s.format == FORMAT).ok_or_else(|| StoreError::Corrupt { key: key.clone() })
+        from_cbor(bytes, FORMAT).map_err(|why| StoreError::unreadable(key, why))
     }
 }
 
@@ -78,7 +78,7 @@ pub(super) async fn batches<S: Store>(store: &S, window: WindowId, class: Class,
     items
         .into_iter()
         .map(|(key, item)| {
-            let batch = Batch::decode(&item.bytes).map_err(|_| StoreError::Corrupt { key: key.clone() })?;
+            let batch = Batch::decode(&item.bytes).map_err(|why| StoreError::unreadable(&key, why))?;
             Ok(Stored { name: name(&key), arrival_s: keys::arrival_s(&key), batch })
         })
         .collect()

@@ -31,6 +31,12 @@ pub struct Told {
     pub incident: Incident,
 }
 
+/// What every format of [`Told`] begins with.
+#[derive(Deserialize)]
+struct Formatted {
+    format: u32,
+}
+
 impl Told {
     fn new(step: u64, sequence: u32, incident: &Incident) -> Told {
         Told { format: FORMAT, step, sequence, withdrawn: false, incident: incident.clone() }
@@ -41,9 +47,12 @@ impl Told {
 pub async fn load<S: Store>(store: &S, uid: &str) -> Result<Option<(Told, u64)>, StoreError> {
     let key = keys::told(uid);
     let Some(item) = store.load(&key).await? else { return Ok(None) };
-    let told: Option<Told> = serde_json::from_slice(&item.bytes).ok();
-    let told = told.filter(|t| t.format == FORMAT).ok_or(StoreError::Corrupt { key })?;
-    Ok(Some((told, item.revision)))
+    let corrupt = |_| StoreError::Corrupt { key: key.clone() };
+    let Formatted { format } = serde_json::from_slice(&item.bytes).map_err(corrupt)?;
+    if format != FORMAT {
+        return Err(StoreError::Format { key, format: u64::from(format) });
+    }
+    Ok(Some((serde_json::from_slice(&item.bytes).map_err(corrupt)?, item.revision)))
 }
 
 /// Says what is new of an incident after a step. Gives the number of messages, 0 or 1.

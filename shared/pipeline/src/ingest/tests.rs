@@ -80,7 +80,7 @@ fn late_batches_are_marked_after_they_are_written() {
         let mark = writes.get(1).and_then(|mark| keys::late_batch(mark.key()));
         assert_eq!(mark, late.then(|| (batches[0].window.unwrap(), batches[0].class, key)));
         for write in writes {
-            assert!(matches!(write, Write::Put { expires: Some(at), expect: Expect::Any, .. } if at == now().plus_ms(3 * 86_400_000)));
+            assert!(matches!(write, Write::Put { expires: Some(at), expect: Expect::Any, .. } if at == now().plus_ms(3 * DAY_MS)));
         }
     }
 }

@@ -48,11 +48,11 @@ impl<'s, S: Store> Evaluator<'s, S> {
             }
         }
         for (key, item) in list(store, keys::ACCOUNTS).await? {
-            let account = Account::decode(&item.bytes).ok_or_else(|| StoreError::Corrupt { key: key.clone() })?;
+            let account = Account::decode(&item.bytes).map_err(|why| StoreError::unreadable(&key, why))?;
             let mut baselines = BTreeMap::new();
             for (key, item) in list(store, &keys::baselines(&key.sort)).await? {
-                let baseline = Baseline::decode(&item.bytes).zip(keys::baseline_entity(&key));
-                let (baseline, entity) = baseline.ok_or(StoreError::Corrupt { key })?;
+                let baseline = Baseline::decode(&item.bytes).map_err(|why| StoreError::unreadable(&key, why))?;
+                let entity = keys::baseline_entity(&key).ok_or(StoreError::Corrupt { key })?;
                 baselines.insert(entity, baseline);
             }
             let open = open.remove(&key.sort).unwrap_or_default();
@@ -86,7 +86,7 @@ impl<'s, S: Store> Evaluator<'s, S> {
         let mut parts = Vec::new();
         let mut judged: Option<Vec<Row>> = None;
         for (key, item) in list(self.store, &keys::batches(window, class)).await? {
-            let batch = Batch::decode(&item.bytes).map_err(|_| StoreError::Corrupt { key: key.clone() })?;
+            let batch = Batch::decode(&item.bytes).map_err(|why| StoreError::unreadable(&key, why))?;
             if key.sort == keys::UNITED {
                 judged = Some(batch.rows.clone());
             } else {

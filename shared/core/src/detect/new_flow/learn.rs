@@ -1,13 +1,14 @@
-//! What an account learns from flows, at the end of their window or on a verdict.
+//! What an account learns from flows, at the end of their window or when an alerted one is accepted.
 //!
 //! Score and shares are learnt from every first sight; users, groups and episodes only from flows that were allowed and not
-//! alerted, or that a person called expected. A denied flow never becomes known: who was refused may be let in tomorrow,
-//! and that is the flow to hear about. Deliberately absent: learning an alerted flow because it goes on.
+//! alerted, or that were accepted. A denied flow never becomes known: who was refused may be let in tomorrow, and that is the
+//! flow to hear about. Deliberately absent: when an alerted flow is accepted. `account` says so, of what was told for the last
+//! time without an answer.
 
 use super::limits::{ALERTED_MAX, GROUPS_PER_TARGET_MAX, TARGETS_PER_ACTOR_MAX, TOUCHED_PER_ACTOR_MAX};
-use super::state::{Alerted, GroupSince, Use, Waiting, WaitingKey};
-use super::verb::Verb;
+use super::state::{Alerted, FirstSight, FirstSightKey, GroupSince, Use};
 use super::{Account, count};
+use crate::observe::Verb;
 
 /// Days, from install or since such flows are seen at all, whose flows teach no shares and scores: everything is new then.
 const FIRST_DAYS: f64 = 3.;
@@ -16,17 +17,17 @@ const GROWN_DAYS: f64 = 3.;
 /// Flows of one actor and class that follow each other within 6 h are one episode.
 const EPISODE_DAYS: f64 = 0.25;
 
-impl From<Waiting> for Alerted {
-    fn from(flow: Waiting) -> Alerted {
+impl From<FirstSight> for Alerted {
+    fn from(flow: FirstSight) -> Alerted {
         Alerted { day: flow.day, stack: flow.stack, far: flow.far, since: flow.since }
     }
 }
 
 impl Account {
     /// Ends a window: its first sights are learnt, in the order of time and then of names, whatever order they came in.
-    /// Alerted ones wait for a verdict, unless `learn_alerted` says that these records are what is normal.
+    /// Alerted ones are held back, unless `learn_alerted` says that these records are what is normal.
     pub fn close_window(&mut self, learn_alerted: bool) {
-        let mut flows: Vec<(WaitingKey, Waiting)> = std::mem::take(&mut self.state.waiting).into_iter().collect();
+        let mut flows: Vec<(FirstSightKey, FirstSight)> = std::mem::take(&mut self.state.first_sights).into_iter().collect();
         let id = |actor: u32| self.state.actors.get(actor as usize).map(|a| a.id.as_str());
         flows.sort_by(|((a, x, v, denied), flow), ((b, y, w, other), next)| {
             flow.day.total_cmp(&next.day).then_with(|| (id(*a), x, v, denied).cmp(&(id(*b), y, w, other)))
@@ -37,15 +38,15 @@ impl Account {
             if denied {
                 self.learn_denied(actor, verb, target);
             } else if flow.alert && !learn_alerted {
-                self.wait_for_verdict(actor, verb, target, flow);
+                self.hold_back(actor, verb, target, flow);
             } else {
                 self.learn(actor, verb, target, &flow.into());
             }
         }
     }
 
-    /// A person calls an alerted flow expected: it is learnt now, as of the time when it was seen. Says whether there was one.
-    pub fn verdict(&mut self, actor: &str, verb: Verb, target: &str) -> bool {
+    /// An alerted flow counts as usual from now on: it is learnt, as of the time when it was seen. Says whether there was one.
+    pub fn accept(&mut self, actor: &str, verb: Verb, target: &str) -> bool {
         let (Some(actor), Some(target)) = (self.actors.get(actor).copied(), self.targets.get(target).copied()) else { return false };
         let Some(flow) = self.state.alerted.remove(&(actor, target, verb)) else { return false };
         self.learn(actor, verb, target, &flow);
@@ -53,7 +54,7 @@ impl Account {
     }
 
     /// Scores, and shares of verbs and denials: at most one an actor, verb, denied or not, and day.
-    fn learn_score(&mut self, actor: u32, verb: Verb, denied: bool, flow: &Waiting) {
+    fn learn_score(&mut self, actor: u32, verb: Verb, denied: bool, flow: &FirstSight) {
         if flow.day - flow.since.unwrap_or(0.) <= FIRST_DAYS {
             return;
         }
@@ -76,7 +77,7 @@ impl Account {
         }
     }
 
-    fn wait_for_verdict(&mut self, actor: u32, verb: Verb, target: u32, flow: Waiting) {
+    fn hold_back(&mut self, actor: u32, verb: Verb, target: u32, flow: FirstSight) {
         if self.state.alerted.len() < ALERTED_MAX {
             self.state.alerted.insert((actor, target, verb), flow.into());
         } else {

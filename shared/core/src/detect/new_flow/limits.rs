@@ -23,8 +23,8 @@ pub(super) const GRANTS_PER_ROLE_MAX: usize = 8;
 pub(super) const DEPLOYERS_MAX: usize = 4;
 /// First sights of one window. A scan of a whole account by one principal stays below it; beyond it the first that came are
 /// learnt, the one thing that depends on the order within a window.
-pub(super) const WAITING_MAX: usize = 10_000;
-/// Alerted flows that wait for a verdict: years of them at the budget.
+pub(super) const FIRST_SIGHTS_MAX: usize = 10_000;
+/// Alerted flows that were not accepted: years of them at the budget.
 pub(super) const ALERTED_MAX: usize = 10_000;
 /// Scores kept exactly: the highest. At one alert a week an alert needs the first 4.3 of a month, so this is 79 years.
 pub(super) const EXACT_SCORES_MAX: usize = 4_096;

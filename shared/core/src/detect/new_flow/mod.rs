@@ -19,24 +19,20 @@
 
 mod learn;
 mod limits;
-mod names;
 mod score;
 mod scores;
 mod state;
 #[cfg(test)]
-mod tests;
-mod verb;
+pub(crate) mod tests;
 
-pub use names::generalise;
-pub use score::{Points, Relation, Scored, Usual};
+pub use score::{CAREFUL_SHARE, FLOWS_FROM_DAYS, Points, Relation, Scored, Usual};
 pub use state::DecodeError;
-pub use verb::{Verb, verb};
 
+use crate::observe::{Verb, tokens};
 use limits::{
     ACTORS_MAX, DAYS_MAX, DEPLOYERS_MAX, GRANTS_PER_ROLE_MAX, GROUPS_MAX, ID_BYTES_MAX, NAME_BYTES_MAX, ROLES_MAX, TARGETS_MAX, TOKENS_MAX,
 };
 use minicbor::{Decode, Encode};
-use names::tokens;
 use state::{Actor, Grant, State, TargetState};
 use std::collections::{BTreeSet, HashMap};
 
@@ -50,7 +46,7 @@ const RARE_SHARE: f64 = 0.1;
 pub struct Target<'a> {
     /// Its id: an ARN, say. For [`Verb::List`] one id a service.
     pub id: &'a str,
-    /// Its name, [`generalise`]d.
+    /// Its name, [generalised](crate::observe::generalise).
     pub name: &'a str,
     /// Its stack tag (`aws:cloudformation:stack-name`).
     pub stack: Option<&'a str>,
@@ -91,10 +87,18 @@ pub struct Overflow {
     pub grants: u64,
     /// First sights of one window, which are scored and not learnt.
     #[n(6)]
-    pub waiting: u64,
-    /// Alerted flows that wait for a verdict.
+    pub first_sights: u64,
+    /// Alerted flows, which are scored again when they are seen again.
     #[n(7)]
     pub alerted: u64,
+}
+
+impl Overflow {
+    /// All of it.
+    pub fn total(&self) -> u64 {
+        let Overflow { unknown_actors, actors, targets, groups, tokens, grants, first_sights, alerted } = *self;
+        [unknown_actors, actors, targets, groups, tokens, grants, first_sights, alerted].into_iter().fold(0, u64::saturating_add)
+    }
 }
 
 /// What one AWS account's actors are known to do. See the head of this module.
@@ -159,7 +163,7 @@ impl Account {
         });
     }
 
-    /// A resource that the inventory names or whose creation was seen. Its name ([`generalise`]d) is counted once an id.
+    /// A resource that the inventory names or whose creation was seen. Its name ([generalised](crate::observe::generalise)) is counted once an id.
     pub fn resource(&mut self, t_days: f64, id: &str, name: &str, created: bool) {
         let Some(place) = self.intern_target(id) else { return };
         let Some(target) = self.state.targets.get_mut(place as usize) else { return };
@@ -208,11 +212,11 @@ impl Account {
         }
     }
 
-    /// Whether nothing is to be said about this flow, allowed or denied: it was learnt, or was alerted and waits for a
-    /// verdict. This is the hot loop's question.
-    pub fn is_known(&self, actor: &str, verb: Verb, target: &str) -> bool {
+    /// Whether this flow, allowed or denied, is no first sight: it was learnt, or it was alerted. This is the hot loop's
+    /// question.
+    pub fn is_settled(&self, actor: &str, verb: Verb, target: &str) -> bool {
         let (Some(actor), Some(target)) = (self.actors.get(actor), self.targets.get(target)) else { return false };
-        self.is_settled(*actor, verb, *target)
+        self.is_settled_at(*actor, verb, *target)
     }
 
     /// N: how many actors there are.
@@ -230,7 +234,7 @@ impl Account {
         self.state.overflow
     }
 
-    fn is_settled(&self, actor: u32, verb: Verb, target: u32) -> bool {
+    fn is_settled_at(&self, actor: u32, verb: Verb, target: u32) -> bool {
         self.state.actors.get(actor as usize).and_then(|a| a.targets.get(&target)).is_some_and(|u| u.known & verb.bit() != 0)
             || self.state.alerted.contains_key(&(actor, target, verb))
     }

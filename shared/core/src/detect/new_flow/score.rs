@@ -4,10 +4,10 @@
 //! The names and constants are DETECTION.md's. Deliberately absent: points for a deployment as such, because excusing what
 //! follows a deployment excuses insiders.
 
-use super::limits::{ID_BYTES_MAX, NAME_BYTES_MAX, WAITING_MAX};
-use super::state::{Actor, TargetState, Waiting};
-use super::verb::Verb;
+use super::limits::{FIRST_SIGHTS_MAX, ID_BYTES_MAX, NAME_BYTES_MAX};
+use super::state::{Actor, FirstSight, TargetState};
 use super::{Account, Budget, Target, count, cut, day};
+use crate::observe::Verb;
 
 /// Shares of the verb classes among new flows (R1 RM W D S P L), and of allowed and denied ones, as published.
 const SHARE: [f64; Verb::COUNT] = [0.28, 0.07, 0.20, 0.015, 0.225, 0.205, 0.005];
@@ -21,13 +21,36 @@ const PRIOR_RATE: [f64; 2] = [0.1, 0.03];
 const PRIOR_DAYS: f64 = 3.;
 /// Days of its own that weigh as much as the account's rate.
 const SHRINK_DAYS: f64 = 30.;
-/// Days, from install or since such flows are seen at all, during which flows are shown only, and after which the whole budget holds.
-const SILENT_DAYS: f64 = 3.;
+/// Days, from install or since such flows are seen at all, during which flows are shown only.
+pub const FLOWS_FROM_DAYS: u32 = 3;
+/// Days after which the whole budget holds.
 const CAREFUL_DAYS: f64 = 7.;
-/// The share of the budget between them.
-const CAREFUL_SHARE: f64 = 1. / 3.;
-/// The rarest that is worth an alert in a small account, where the budget would allow more.
-const RARITY_MAX: f64 = 0.3;
+/// The share of the budgets before that.
+pub const CAREFUL_SHARE: f64 = 1. / 3.;
+/// The commonest that is worth an alert in a small account, where the budget would allow more.
+const ALERT_RARITY_MAX: f64 = 0.3;
+/// The commonest that is worth a line in the digest.
+const DIGEST_RARITY_MAX: f64 = 1.;
+/// The published law of rarity: this many a function-month reach a score of .2, e times fewer for every .8 above it, and
+/// never more than 3.
+const LAW_AT: (f64, f64) = (0.2, 0.3);
+const LAW_STEP: f64 = 0.8;
+const LAW_MAX: f64 = 3.;
+/// Points of the rate: so many for every e times as many new flows a month.
+const RATE_POINTS: f64 = -0.7;
+/// Points of a refusal.
+const DENIED_POINTS: f64 = 3.;
+/// Points of a deployment by a stranger, and the days for which it has them.
+const DEPLOYER_POINTS: f64 = 2.;
+const DEPLOYER_DAYS: f64 = 1.;
+/// Points where another actor began to use the target, so many days ago at most.
+const COHORT_POINTS: f64 = -1.5;
+const COHORT_DAYS: f64 = 3.;
+/// Points of an actor younger than so many days, the youngest first.
+const YOUNG: [(f64, f64); 2] = [(3., -2.), (14., -0.5)];
+/// Points of a permission that names the target, and the days for which it has them.
+const NAMED_POINTS: f64 = -1.;
+const NAMED_DAYS: f64 = 14.;
 /// Weeks a month, 30 days.
 const WEEKS_PER_MONTH: f64 = 4.3;
 const DAYS_PER_MONTH: f64 = 30.;
@@ -172,29 +195,30 @@ impl Account {
             return None;
         };
         let scored = self.peek(t_days, actor, verb, target, denied, budget)?;
-        if self.state.waiting.len() < WAITING_MAX && target.id.len() <= ID_BYTES_MAX {
+        if self.state.first_sights.len() < FIRST_SIGHTS_MAX && target.id.len() <= ID_BYTES_MAX {
             let (far, stack) = (scored.relation.is_far(), target.stack.map(|s| cut(s, NAME_BYTES_MAX).to_owned()));
             let since = Some(day(budget.since_day)).filter(|since| *since > 0.);
-            let flow = Waiting { day: day(t_days), stack, score: scored.score, far, alert: scored.alert, since };
-            self.state.waiting.insert((place, target.id.to_owned(), verb, denied), flow);
+            let flow = FirstSight { day: day(t_days), stack, score: scored.score, far, alert: scored.alert, since };
+            self.state.first_sights.insert((place, target.id.to_owned(), verb, denied), flow);
         } else {
-            count(&mut self.state.overflow.waiting);
+            count(&mut self.state.overflow.first_sights);
         }
         Some(scored)
     }
 
-    /// What [`Account::flow`] would say, without a trace: for a window that is still open.
-    pub fn peek(&self, t_days: f64, actor: &str, verb: Verb, target: &Target, denied: bool, budget: &Budget) -> Option<Scored> {
+    /// What [`Account::flow`] says, without a trace.
+    pub(super) fn peek(&self, t_days: f64, actor: &str, verb: Verb, target: &Target, denied: bool, budget: &Budget) -> Option<Scored> {
         let place = self.actors.get(actor).copied()?;
-        let settled = |x: &u32| self.is_settled(place, verb, *x) || (denied && self.was_denied(place, verb, *x));
-        if self.targets.get(target.id).is_some_and(settled) || self.state.waiting.contains_key(&(place, target.id.to_owned(), verb, denied))
+        let settled = |x: &u32| self.is_settled_at(place, verb, *x) || (denied && self.was_denied(place, verb, *x));
+        if self.targets.get(target.id).is_some_and(settled)
+            || self.state.first_sights.contains_key(&(place, target.id.to_owned(), verb, denied))
         {
             return None;
         }
         self.score(day(t_days), place, verb, target, denied, budget)
     }
 
-    /// What a flow that was seen before, and that waits for a verdict, is compared with now.
+    /// What a flow that was alerted before is compared with now.
     pub fn rescore(&self, t_days: f64, actor: &str, verb: Verb, target: &Target, denied: bool, budget: &Budget) -> Option<Scored> {
         self.score(day(t_days), self.actors.get(actor).copied()?, verb, target, denied, budget)
     }
@@ -211,28 +235,22 @@ impl Account {
         let age = (t - actor.since).max(0.);
         let lambda = self.lambda(actor, relation.is_far(), age);
         let points = Points {
-            rate: -0.7 * libm::log(SHRINK_DAYS * lambda),
+            rate: RATE_POINTS * libm::log(DAYS_PER_MONTH * lambda),
             relation: relation.points(),
             created: created_points(state.and_then(|x| x.created).map(|created| t - created)),
             verb: verb_points(verb),
-            denied: if denied { 3. } else { 0. },
-            deployer: if actor.strange.is_some_and(|day| t - day < 1.) { 2. } else { 0. },
-            cohort: if is_cohort(t, place, state) { -1.5 } else { 0. },
-            young: if age < 3. {
-                -2.
-            } else if age < 14. {
-                -0.5
-            } else {
-                0.
-            },
-            named: if self.is_granted(t, &actor.role, target.id) { -1. } else { 0. },
+            denied: if denied { DENIED_POINTS } else { 0. },
+            deployer: if actor.strange.is_some_and(|day| t - day < DEPLOYER_DAYS) { DEPLOYER_POINTS } else { 0. },
+            cohort: if is_cohort(t, place, state) { COHORT_POINTS } else { 0. },
+            young: YOUNG.iter().find(|(days, _)| age < *days).map_or(0., |(_, points)| *points),
+            named: if self.is_granted(t, &actor.role, target.id) { NAMED_POINTS } else { 0. },
             share_verb: share(&SHARE, &self.state.verb_counts, verb as usize),
             share_denied: share(&SHARE_DENIED, &self.state.denied_counts, usize::from(denied)),
         };
         let score = points.sum();
         let rarity = self.rarity(score);
         let seen = t - day(budget.since_day);
-        let share = if seen < SILENT_DAYS {
+        let share = if seen < f64::from(FLOWS_FROM_DAYS) {
             0.
         } else if seen < CAREFUL_DAYS {
             CAREFUL_SHARE
@@ -240,9 +258,10 @@ impl Account {
             1.
         };
         let n = self.state.actors.len() as f64;
-        let most = RARITY_MAX.min(WEEKS_PER_MONTH * budget.alerts_per_week.max(0.) / n);
+        let most = ALERT_RARITY_MAX.min(WEEKS_PER_MONTH * budget.alerts_per_week.max(0.) / n);
         let usual = self.usual(place, actor, state, 1. / (rarity * n) / MONTHS_PER_YEAR);
-        Some(Scored { relation, lambda, points, score, rarity, alert: rarity <= share * most, digest: rarity <= share, usual })
+        let (alert, digest) = (rarity <= share * most, rarity <= share * DIGEST_RARITY_MAX);
+        Some(Scored { relation, lambda, points, score, rarity, alert, digest, usual })
     }
 
     fn relation(&self, actor: &Actor, verb: Verb, target: &Target, known: Option<u32>, state: Option<&TargetState>) -> Relation {
@@ -287,12 +306,12 @@ impl Account {
     }
 
     fn is_granted(&self, t: f64, role: &str, target: &str) -> bool {
-        self.state.grants.get(role).is_some_and(|grants| grants.iter().any(|g| g.resource == target && t - g.day < 14.))
+        self.state.grants.get(role).is_some_and(|grants| grants.iter().any(|g| g.resource == target && t - g.day < NAMED_DAYS))
     }
 
     /// How often this account has seen such a score, in a function-month; the published law counts as 100 of them.
     fn rarity(&self, score: f64) -> f64 {
-        let published = (RARITY_MAX * libm::exp((0.2 - score) / 0.8)).min(3.);
+        let published = (LAW_AT.1 * libm::exp((LAW_AT.0 - score) / LAW_STEP)).min(LAW_MAX);
         let seen = self.state.scores.at_least(score) as f64;
         (seen + PRIOR_MONTHS * published) / (self.state.days / DAYS_PER_MONTH + PRIOR_MONTHS)
     }
@@ -343,5 +362,5 @@ fn created_points(age: Option<f64>) -> f64 {
 
 /// Whether another actor began to use the target within three days.
 fn is_cohort(t: f64, place: u32, target: Option<&TargetState>) -> bool {
-    target.is_some_and(|x| x.latest.iter().any(|u| u.actor != place && t - u.since < 3.))
+    target.is_some_and(|x| x.latest.iter().any(|u| u.actor != place && t - u.since < COHORT_DAYS))
 }

@@ -6,12 +6,13 @@
 //! words are kept of.
 
 use super::limits::{
-    ACTORS_MAX, ALERTED_MAX, DAYS_MAX, DEPLOYERS_MAX, GRANTS_PER_ROLE_MAX, GROUPS_MAX, GROUPS_PER_TARGET_MAX, ID_BYTES_MAX, NAME_BYTES_MAX,
-    ROLES_MAX, TARGETS_MAX, TARGETS_PER_ACTOR_MAX, TOKENS_MAX, TOUCHED_PER_ACTOR_MAX, WAITING_MAX,
+    ACTORS_MAX, ALERTED_MAX, DAYS_MAX, DEPLOYERS_MAX, FIRST_SIGHTS_MAX, GRANTS_PER_ROLE_MAX, GROUPS_MAX, GROUPS_PER_TARGET_MAX,
+    ID_BYTES_MAX, NAME_BYTES_MAX, ROLES_MAX, TARGETS_MAX, TARGETS_PER_ACTOR_MAX, TOKENS_MAX, TOUCHED_PER_ACTOR_MAX,
 };
 use super::scores::Scores;
-use super::verb::Verb;
 use super::{Account, Overflow};
+use crate::observe::Verb;
+use crate::stored::StoredError;
 use minicbor::{Decode, Encode};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -35,6 +36,15 @@ pub enum DecodeError {
     /// An account that this code can't have written.
     #[error("account of flows contradicts itself: {0}")]
     Unsound(&'static str),
+}
+
+impl From<DecodeError> for StoredError {
+    fn from(error: DecodeError) -> StoredError {
+        match error {
+            DecodeError::Newer(version) => StoredError::Format(u64::from(version)),
+            DecodeError::Malformed(_) | DecodeError::Unsound(_) => StoredError::Damaged,
+        }
+    }
 }
 
 /// One who acts: a function, or another principal.
@@ -132,7 +142,7 @@ pub(super) struct Grant {
 
 /// A first sight of this window, by (actor, target, verb, denied).
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
-pub(super) struct Waiting {
+pub(super) struct FirstSight {
     #[n(0)]
     pub(super) day: f64,
     #[n(1)]
@@ -148,7 +158,7 @@ pub(super) struct Waiting {
     pub(super) since: Option<f64>,
 }
 
-/// A flow that was alerted and waits for a verdict, by (actor, target, verb).
+/// A flow that was alerted and is not learnt, by (actor, target, verb).
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub(super) struct Alerted {
     #[n(0)]
@@ -163,7 +173,7 @@ pub(super) struct Alerted {
 }
 
 /// (actor, target id, verb, denied)
-pub(super) type WaitingKey = (u32, String, Verb, bool);
+pub(super) type FirstSightKey = (u32, String, Verb, bool);
 /// (actor, target, verb)
 pub(super) type AlertedKey = (u32, u32, Verb);
 
@@ -204,7 +214,7 @@ pub(super) struct State {
     #[n(12)]
     pub(super) scores: Scores,
     #[n(13)]
-    pub(super) waiting: BTreeMap<WaitingKey, Waiting>,
+    pub(super) first_sights: BTreeMap<FirstSightKey, FirstSight>,
     #[n(14)]
     pub(super) alerted: BTreeMap<AlertedKey, Alerted>,
     #[n(15)]
@@ -278,7 +288,7 @@ impl State {
         ensure(self.clock >= 0. && is_day(self.clock), "clock")?;
         ensure(actors <= ACTORS_MAX && self.targets.len() <= TARGETS_MAX && groups <= GROUPS_MAX, "too many ids")?;
         ensure(self.tokens.len() <= TOKENS_MAX && self.grants.len() <= ROLES_MAX, "too many words or roles")?;
-        ensure(self.waiting.len() <= WAITING_MAX && self.alerted.len() <= ALERTED_MAX, "too many flows")?;
+        ensure(self.first_sights.len() <= FIRST_SIGHTS_MAX && self.alerted.len() <= ALERTED_MAX, "too many flows")?;
         ensure(self.scores.is_sound(), "scores")?;
         // A group is an id with a word before it.
         ensure(self.groups.iter().chain(self.tokens.keys()).all(|text| text.len() <= ID_BYTES_MAX + NAME_BYTES_MAX), "long word")?;
@@ -291,9 +301,9 @@ impl State {
         for (group, by) in &self.deployers {
             ensure((*group as usize) < groups && by.len() <= DEPLOYERS_MAX, "deployers")?;
         }
-        for ((actor, target, _, _), flow) in &self.waiting {
-            ensure((*actor as usize) < actors && target.len() <= ID_BYTES_MAX, "waiting flow")?;
-            ensure(is_day(flow.day) && flow.since.is_none_or(is_day) && flow.score.is_finite(), "waiting flow")?;
+        for ((actor, target, _, _), flow) in &self.first_sights {
+            ensure((*actor as usize) < actors && target.len() <= ID_BYTES_MAX, "first sight")?;
+            ensure(is_day(flow.day) && flow.since.is_none_or(is_day) && flow.score.is_finite(), "first sight")?;
         }
         for ((actor, target, _), flow) in &self.alerted {
             ensure((*actor as usize) < actors && (*target as usize) < self.targets.len(), "alerted flow")?;

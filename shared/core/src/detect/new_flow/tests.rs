@@ -1,7 +1,7 @@
 //! The account against its executable reference, and what must hold of any events.
 
 use super::limits::{
-    ALERTED_MAX, DEPLOYERS_MAX, GRANTS_PER_ROLE_MAX, GROUPS_PER_TARGET_MAX, ID_BYTES_MAX, TARGETS_PER_ACTOR_MAX, WAITING_MAX,
+    ALERTED_MAX, DEPLOYERS_MAX, FIRST_SIGHTS_MAX, GRANTS_PER_ROLE_MAX, GROUPS_PER_TARGET_MAX, ID_BYTES_MAX, TARGETS_PER_ACTOR_MAX,
 };
 use super::{Account, Budget, DecodeError, Scored, Target, Verb};
 use expect_test::expect;
@@ -16,7 +16,7 @@ const BUDGET: Budget = Budget { alerts_per_week: 1., since_day: 0. };
 
 /// What a test needs from outside; without it the test fails where everything is required, and is plainly skipped elsewhere.
 #[allow(clippy::disallowed_methods, reason = "whether a skipped test is an error is for the environment to say")]
-pub(super) fn data_or_skip<T>(what: impl Display, found: impl FnOnce() -> Option<T>) -> Option<T> {
+pub(crate) fn data_or_skip<T>(what: impl Display, found: impl FnOnce() -> Option<T>) -> Option<T> {
     let found = found();
     if found.is_none() {
         assert!(std::env::var("OUTFLOW_REQUIRE_ALL").as_deref() != Ok("1"), "missing: {what}");
@@ -79,7 +79,7 @@ impl Replay {
             "deploy" => a.deploy(e.t, function, &e.by),
             "grant" => a.grant(e.t, &e.role, resource),
             "verdict" => {
-                a.verdict(function, verb_of(&e.verb), resource);
+                a.accept(function, verb_of(&e.verb), resource);
             }
             "flow" => {
                 let target = Target { id: resource, name: &e.name, stack: e.stack.as_deref(), outside: e.outside };
@@ -344,7 +344,7 @@ proptest! {
                 3 => account.grant(t, &actor, &other),
                 4 => account.pass_time(t),
                 5 => account.close_window(flag),
-                6 => { account.verdict(&actor, verb, &other); }
+                6 => { account.accept(&actor, verb, &other); }
                 7 => {
                     let before = account.encode();
                     let peeked = account.peek(t, &actor, verb, &x, flag, &BUDGET);
@@ -419,10 +419,10 @@ fn a_flow_is_known_once_learnt_and_not_when_denied() {
     assert!(account.flow(1., "f", Verb::ReadMany, &target("x"), false, &BUDGET).is_some(), "allowed is another flow than denied");
     assert!(account.flow(1., "f", Verb::ReadOne, &target("x"), false, &BUDGET).is_some(), "as is another verb");
     assert!(account.flow(1., "f", Verb::ReadOne, &target("y"), true, &BUDGET).is_some());
-    assert!(!account.is_known("f", Verb::ReadOne, "x"), "the window is open");
+    assert!(!account.is_settled("f", Verb::ReadOne, "x"), "the window is open");
     account.close_window(false);
-    assert!(account.is_known("f", Verb::ReadOne, "x") && account.is_known("f", Verb::ReadMany, "x"));
-    assert!(!account.is_known("f", Verb::ReadOne, "y") && !account.is_known("g", Verb::ReadOne, "x"));
+    assert!(account.is_settled("f", Verb::ReadOne, "x") && account.is_settled("f", Verb::ReadMany, "x"));
+    assert!(!account.is_settled("f", Verb::ReadOne, "y") && !account.is_settled("g", Verb::ReadOne, "x"));
     assert!(account.flow(2., "f", Verb::ReadOne, &target("y"), true, &BUDGET).is_none(), "denied again");
     assert!(account.flow(2., "f", Verb::ReadOne, &target("y"), false, &BUDGET).is_some(), "let in now");
     assert!(account.flow(2., "nobody", Verb::ReadOne, &target("y"), false, &BUDGET).is_none());
@@ -430,7 +430,7 @@ fn a_flow_is_known_once_learnt_and_not_when_denied() {
 }
 
 #[test]
-fn an_alerted_flow_waits_for_its_verdict_unless_the_records_are_a_baseline() {
+fn an_alerted_flow_is_held_back_unless_the_records_are_a_baseline() {
     for baseline in [false, true] {
         let mut account = one_actor();
         account.actor(0., "g", "other", "", Some("s"), false);
@@ -439,9 +439,9 @@ fn an_alerted_flow_waits_for_its_verdict_unless_the_records_are_a_baseline() {
         let scored = account.flow(40., "f", Verb::Delete, &x, false, &BUDGET).unwrap();
         assert!(scored.alert && scored.digest && scored.usual.targets_known == 0);
         account.close_window(baseline);
-        assert!(account.is_known("f", Verb::Delete, "x"), "once said, it is not said again");
-        assert_eq!(account.verdict("f", Verb::Delete, "x"), !baseline);
-        assert!(!account.verdict("f", Verb::Delete, "x"));
+        assert!(account.is_settled("f", Verb::Delete, "x"), "once said, it is not said again");
+        assert_eq!(account.accept("f", Verb::Delete, "x"), !baseline);
+        assert!(!account.accept("f", Verb::Delete, "x"));
         // Either way it was learnt, as of then.
         let by_g = account.flow(41., "g", Verb::ReadOne, &target("x"), false, &BUDGET).unwrap();
         assert_eq!((by_g.usual.users_known, by_g.usual.users), (1, vec![("f".to_owned(), 40.)]));
@@ -451,7 +451,7 @@ fn an_alerted_flow_waits_for_its_verdict_unless_the_records_are_a_baseline() {
 }
 
 #[test]
-fn a_late_verdict_teaches_as_of_then() {
+fn what_is_accepted_late_teaches_as_of_then() {
     let mut account = Account::new();
     for actor in ["a", "b", "c", "d", "e", "f"] {
         account.actor(0., actor, "", "", Some(actor), false);
@@ -463,7 +463,7 @@ fn a_late_verdict_teaches_as_of_then() {
         account.flow(t, actor, Verb::ReadOne, &target("x"), false, &Budget { alerts_per_week: 0., ..BUDGET });
         account.close_window(false);
     }
-    assert!(alerted.alert && account.verdict("b", Verb::Delete, "x"));
+    assert!(alerted.alert && account.accept("b", Verb::Delete, "x"));
     let users = |scored: Scored| scored.usual.users.into_iter().map(|(id, since)| format!("{id} {since}")).collect::<Vec<_>>().join(", ");
     // The earliest come first, and the latest, not the one learnt last, makes a cohort.
     let of_f = account.flow(46., "f", Verb::ReadOne, &target("x"), false, &BUDGET).unwrap();
@@ -516,14 +516,14 @@ fn lists_keep_their_caps() {
     account.resource(2., &long, "long", false);
     account.actor(2., &long, "long", "", None, false);
     let overflow = account.overflow();
-    assert_eq!((overflow.waiting, overflow.targets, overflow.actors), (1, 1, 1));
+    assert_eq!((overflow.first_sights, overflow.targets, overflow.actors), (1, 1, 1));
     assert!(Account::decode(&account.encode()).is_ok());
 }
 
 #[test]
 fn flows_keep_their_caps_and_are_still_scored() {
     let mut account = one_actor();
-    let per_window = WAITING_MAX / 4;
+    let per_window = FIRST_SIGHTS_MAX / 4;
     let mut scored = 0;
     for n in 0..=TARGETS_PER_ACTOR_MAX {
         let id = format!("x{n}");
@@ -536,12 +536,12 @@ fn flows_keep_their_caps_and_are_still_scored() {
     assert_eq!(scored, TARGETS_PER_ACTOR_MAX + 1);
     assert_eq!(account.state.actors[0].targets.len(), TARGETS_PER_ACTOR_MAX);
     assert_eq!(account.overflow().targets, 1);
-    for n in 0..WAITING_MAX + 3 {
+    for n in 0..FIRST_SIGHTS_MAX + 3 {
         let id = format!("y{n}");
         assert!(account.flow(1., "f", Verb::ReadOne, &target(&id), false, &BUDGET).is_some());
     }
-    assert_eq!((account.state.waiting.len(), account.overflow().waiting), (WAITING_MAX, 3));
-    const { assert!(ALERTED_MAX >= WAITING_MAX, "a window's alerts all find a place once") };
+    assert_eq!((account.state.first_sights.len(), account.overflow().first_sights), (FIRST_SIGHTS_MAX, 3));
+    const { assert!(ALERTED_MAX >= FIRST_SIGHTS_MAX, "a window's alerts all find a place once") };
     assert!(Account::decode(&account.encode()).is_ok());
 }
 

@@ -4,12 +4,8 @@
 //! this one, so the weights of seasonal means are computed here and not kept. Every window since the first counts as a
 //! visit, because a window without activity is a window of zeros. There is deliberately no time zone: seasons are of UTC.
 
-use crate::time::{WINDOWS_PER_DAY, WindowId};
+use crate::time::{WINDOWS_PER_DAY, WINDOWS_PER_HOUR, WindowId};
 
-/// Windows of an hour.
-pub(super) const HOUR: u32 = 12;
-/// Windows of a day.
-pub(super) const DAY: u32 = WINDOWS_PER_DAY;
 const HOURS_OF_WEEK: u32 = 168;
 
 /// The place of one window.
@@ -38,11 +34,11 @@ impl At {
             first: first.0,
             age: window.0.saturating_sub(first.0),
             day: window.day().saturating_sub(first.day()),
-            slot_of_hour: (slot % HOUR) as usize,
-            slot_of_day: (slot % DAY) as usize,
-            hour_of_day: (slot % DAY / HOUR) as usize,
-            hour_of_week: (slot / HOUR) as usize,
-            weekend: slot >= 5 * DAY,
+            slot_of_hour: (slot % WINDOWS_PER_HOUR) as usize,
+            slot_of_day: (slot % WINDOWS_PER_DAY) as usize,
+            hour_of_day: (slot % WINDOWS_PER_DAY / WINDOWS_PER_HOUR) as usize,
+            hour_of_week: (slot / WINDOWS_PER_HOUR) as usize,
+            weekend: slot >= 5 * WINDOWS_PER_DAY,
         }
     }
 
@@ -53,25 +49,25 @@ impl At {
 
     /// Whether this is the last window of its UTC day.
     pub(super) fn day_ends(&self) -> bool {
-        self.slot_of_day == DAY as usize - 1
+        self.slot_of_day == WINDOWS_PER_DAY as usize - 1
     }
 
     /// Windows folded into the mean of this hour of the week, the latter fading by `fade` at each new visit; the visit
     /// that begins with this window has not faded them yet.
     pub(super) fn visits_of_week(&self, fade: f64) -> f64 {
-        let hour = self.window.0 / HOUR;
+        let hour = self.window.0 / WINDOWS_PER_HOUR;
         self.visit_under_way(fade, self.full_hours(hour.wrapping_sub(HOURS_OF_WEEK), fade))
     }
 
     /// The same for the hour of the week before (-1) or after (1) this one.
     pub(super) fn visits_of_neighbour(&self, step: i32, fade: f64) -> f64 {
-        let hour = self.window.0 / HOUR;
+        let hour = self.window.0 / WINDOWS_PER_HOUR;
         self.full_hours(if step < 0 { hour.wrapping_sub(1) } else { hour.wrapping_add(1).wrapping_sub(HOURS_OF_WEEK) }, fade)
     }
 
     /// The same for this hour of the day on days of this kind (working days or weekends) and on the others.
     pub(super) fn visits_of_day(&self, fade: f64) -> (f64, f64) {
-        let (first_hour, today) = (self.first / HOUR, self.window.day());
+        let (first_hour, today) = (self.first / WINDOWS_PER_HOUR, self.window.day());
         let start = first_hour / 24 + u32::from(first_hour % 24 > self.hour_of_day as u32);
         let weekends = if today > start { weekend_days(today) - weekend_days(start) } else { 0 };
         let (mine, others) = if self.weekend {
@@ -82,7 +78,7 @@ impl At {
         let first_in_this_hour = first_hour % 24 == self.hour_of_day as u32;
         let first_on_weekend = weekend_days(first_hour / 24 + 1) > weekend_days(first_hour / 24);
         let sum = |visits: u32, weekend: bool| {
-            let cut = if first_in_this_hour && first_on_weekend == weekend { self.first % HOUR } else { 0 };
+            let cut = if first_in_this_hour && first_on_weekend == weekend { self.first % WINDOWS_PER_HOUR } else { 0 };
             full_visits(visits, cut, fade)
         };
         (self.visit_under_way(fade, sum(mine, self.weekend)), sum(others, !self.weekend))
@@ -98,12 +94,12 @@ impl At {
 
     /// Windows folded at this hour of the week, up to and with the given hour since 1970.
     fn full_hours(&self, hour: u32, fade: f64) -> f64 {
-        let first_hour = self.first / HOUR;
-        if hour < first_hour || hour > self.window.0 / HOUR {
+        let first_hour = self.first / WINDOWS_PER_HOUR;
+        if hour < first_hour || hour > self.window.0 / WINDOWS_PER_HOUR {
             return 0.;
         }
         let weeks = (hour - first_hour) / HOURS_OF_WEEK;
-        full_visits(weeks + 1, if (hour - first_hour).is_multiple_of(HOURS_OF_WEEK) { self.first % HOUR } else { 0 }, fade)
+        full_visits(weeks + 1, if (hour - first_hour).is_multiple_of(HOURS_OF_WEEK) { self.first % WINDOWS_PER_HOUR } else { 0 }, fade)
     }
 }
 
@@ -119,19 +115,19 @@ fn full_visits(visits: u32, cut: u32, fade: f64) -> f64 {
         return 0.;
     }
     let last = power(fade, visits - 1);
-    f64::from(HOUR) * (1. - last * fade) / (1. - fade) - f64::from(cut) * last
+    f64::from(WINDOWS_PER_HOUR) * (1. - last * fade) / (1. - fade) - f64::from(cut) * last
 }
 
 /// What fades, over some windows of one hour: tables, because a power by squaring costs more than all else where nothing
 /// happens.
 pub(super) struct Fade {
-    kept: [f64; HOUR as usize + 1],
-    sums: [f64; HOUR as usize + 1],
+    kept: [f64; WINDOWS_PER_HOUR as usize + 1],
+    sums: [f64; WINDOWS_PER_HOUR as usize + 1],
 }
 
 impl Fade {
     pub(super) const fn new(base: f64) -> Fade {
-        let (mut kept, mut sums, mut n) = ([1.; HOUR as usize + 1], [0.; HOUR as usize + 1], 1);
+        let (mut kept, mut sums, mut n) = ([1.; WINDOWS_PER_HOUR as usize + 1], [0.; WINDOWS_PER_HOUR as usize + 1], 1);
         while n < kept.len() {
             kept[n] = kept[n - 1] * base;
             sums[n] = sums[n - 1] + kept[n - 1];
@@ -142,12 +138,12 @@ impl Fade {
 
     /// base^n, for at most an hour of windows.
     pub(super) fn kept(&self, n: u32) -> f64 {
-        self.kept[(n as usize).min(HOUR as usize)]
+        self.kept[(n as usize).min(WINDOWS_PER_HOUR as usize)]
     }
 
     /// 1 + base + base^2 ... of n terms, for at most an hour of windows.
     pub(super) fn sum(&self, n: u32) -> f64 {
-        self.sums[(n as usize).min(HOUR as usize)]
+        self.sums[(n as usize).min(WINDOWS_PER_HOUR as usize)]
     }
 }
 
@@ -176,7 +172,7 @@ mod tests {
     fn visits_are_those_of_counting() {
         for first in [5_785_056u32, 5_785_061, 5_785_211, 5_786_495, 5_786_507] {
             let (mut week, mut day, mut kinds) = (vec![0.; 168], vec![0.; 48], 0);
-            for window in first..first + 45 * DAY {
+            for window in first..first + 45 * WINDOWS_PER_DAY {
                 let at = At::new(WindowId(first), WindowId(window));
                 let (own, other) = (usize::from(at.weekend) * 24 + at.hour_of_day, usize::from(!at.weekend) * 24 + at.hour_of_day);
                 let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-9, "{first} {window}: {a} {b}");

@@ -214,7 +214,12 @@ impl<G: Grain> Calls<G> {
 }
 
 fn judge_slow(seen: &Seen, at: &At) -> Option<Score> {
-    let score = || Score { family: Family::Slow, digest: 1.5 * seen.u, slack: 0., evidence: seen.evidence(at, 7 * super::at::DAY as u16) };
+    let score = || Score {
+        family: Family::Slow,
+        digest: 1.5 * seen.u,
+        slack: 0.,
+        evidence: seen.evidence(at, 7 * crate::time::WINDOWS_PER_DAY as u16),
+    };
     seen.digest.then(score)
 }
 

@@ -9,11 +9,11 @@
 //! more than .05, `low` differed in 33 windows of one, a daily maximum of low volume by up to .16; the tests hold this.
 //! Deliberately absent: any judgement within what is learnt at once, because nothing there could have been said.
 
-use super::at::{At, DAY, HOUR};
+use super::at::At;
 use super::entity::Rates;
 use super::peers::{DayMaxima, Peers};
 use super::{CallsRow, Context, Judged};
-use crate::time::WindowId;
+use crate::time::{WINDOWS_PER_DAY, WINDOWS_PER_HOUR, WindowId};
 
 /// Windows of a run that are judged: 35 days, after which a daily ring is full of the silence. Of what follows, hours are
 /// faded without judgement.
@@ -75,7 +75,7 @@ fn pass_to(sleeper: &mut impl Sleeper, first: WindowId, (mut window, end): (u32,
             idle.merge(sleeper.step(&at));
             window += 1;
         } else {
-            let rest = (HOUR - at.slot_of_hour as u32).min(DAY - 1 - at.slot_of_day as u32);
+            let rest = (WINDOWS_PER_HOUR - at.slot_of_hour as u32).min(WINDOWS_PER_DAY - 1 - at.slot_of_day as u32);
             let windows = rest.min(end - window);
             sleeper.pass(&at, windows, judged, idle);
             window += windows;

@@ -42,6 +42,9 @@ pub const FLOWS_MAX: usize = 8;
 /// sums of many such windows stay within what a 16-bit float keeps.
 pub const ROW_MAX: f64 = 1e12;
 
+/// How much of a half hour's faded sum is left after a window: e^(-1/6).
+pub const HALF_HOUR_FADE: f64 = 0.846_481_724_890_614_1;
+
 /// One horizon of faded sums.
 struct HorizonOf {
     /// e^(-1/H), 0 for one window.
@@ -57,7 +60,7 @@ impl HorizonOf {
 }
 
 const H1: HorizonOf = HorizonOf::new(0.);
-const H6: HorizonOf = HorizonOf::new(0.846_481_724_890_614_1);
+const H6: HorizonOf = HorizonOf::new(HALF_HOUR_FADE);
 const H36: HorizonOf = HorizonOf::new(0.972_604_477_116_348_3);
 const H288: HorizonOf = HorizonOf::new(0.996_533_798_970_369_1);
 /// Of the volume, beside H = 1.

@@ -6,6 +6,7 @@
 //! schema within a part; a part changes by a new version of the whole.
 
 use super::grain::{Count, Level, Mean, Single, Sum};
+use crate::stored::StoredError;
 
 /// Why stored bytes are no state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -18,10 +19,19 @@ pub enum Malformed {
     OutOfRange,
     /// They are of a version that this code does not know.
     #[error("stored rates are of unknown version {0}")]
-    Version(u8),
+    Version(u64),
     /// They are not the format.
     #[error("stored rates are not in their format")]
     Format,
+}
+
+impl From<Malformed> for StoredError {
+    fn from(error: Malformed) -> StoredError {
+        match error {
+            Malformed::Version(version) => StoredError::Format(version),
+            Malformed::Truncated | Malformed::OutOfRange | Malformed::Format => StoredError::Damaged,
+        }
+    }
 }
 
 /// Writes into bytes or reads from them.

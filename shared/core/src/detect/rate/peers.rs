@@ -76,7 +76,7 @@ impl Peers {
     pub fn decode(bytes: &[u8]) -> Result<Peers, Malformed> {
         let (&version, mut rest) = bytes.split_first().ok_or(Malformed::Truncated)?;
         if version != VERSION {
-            return Err(Malformed::Version(version));
+            return Err(Malformed::Version(u64::from(version)));
         }
         let mut peers = Peers::default();
         for pool in &mut peers.pools {

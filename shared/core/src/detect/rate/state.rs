@@ -14,6 +14,7 @@ use super::ring::{Past, RING_DAYS, Ring};
 use super::slow::Slow;
 use super::value::{self, PerCallValue};
 use super::volume::{self, Histogram, Volume};
+use crate::stored::{StoredError, from_cbor};
 use crate::time::WindowId;
 
 /// The format written.
@@ -51,10 +52,10 @@ impl Rates {
 
     /// Reads what [`Rates::encode`] wrote.
     pub fn decode(bytes: &[u8]) -> Result<Rates, Malformed> {
-        let parts: Parts = minicbor::decode(bytes).map_err(|_| Malformed::Format)?;
-        if parts.version != VERSION {
-            return Err(Malformed::Version(parts.version));
-        }
+        let parts: Parts = from_cbor(bytes, VERSION).map_err(|why| match why {
+            StoredError::Format(version) => Malformed::Version(version),
+            StoredError::Damaged => Malformed::Format,
+        })?;
         let mut rates = Rates::new(WindowId(parts.first));
         for (part, bytes) in [(&mut rates.calls as &mut dyn Packed, &parts.calls), (&mut rates.flows, &parts.flows)] {
             let mut io = Pack::Read(bytes);

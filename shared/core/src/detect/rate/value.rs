@@ -11,11 +11,12 @@
 //!
 //! Upper side only, and deliberately no test of the shape of durations: that is another detector's question.
 
-use super::at::{At, DAY};
+use super::at::At;
 use super::gate::Gates;
 use super::grain::{Cell, Grain, update, zeros};
 use super::tail::{surprise, surprise_most};
 use super::{HORIZONS_SHORT, Seen};
+use crate::time::WINDOWS_PER_DAY;
 
 const SLOW_FADE: f64 = 0.9984;
 const FAST_FADE: f64 = 0.981;
@@ -183,7 +184,7 @@ impl<G: Grain> PerCallValue<G> {
                 && g.amount
                     <= match nature {
                         Nature::Duration => beyond(seen.base, value / expected),
-                        Nature::Dollars => (value - expected) * (1. - fade) * f64::from(DAY),
+                        Nature::Dollars => (value - expected) * (1. - fade) * f64::from(WINDOWS_PER_DAY),
                         Nature::Bytes => value - expected,
                     }
         });
@@ -236,7 +237,7 @@ fn one_window(seen: &Deviation, nature: Nature, gates: &Gates, floor: f64) -> Se
             && g.amount
                 <= match nature {
                     Nature::Duration => beyond(seen.base, seen.e1),
-                    Nature::Dollars => (observed - expected) * f64::from(DAY),
+                    Nature::Dollars => (observed - expected) * f64::from(WINDOWS_PER_DAY),
                     Nature::Bytes => observed - expected,
                 }
     });

@@ -15,11 +15,12 @@
 //!
 //! The mixture is deliberately not trained: weights follow the likelihood, all constants are fixed and were measured once.
 
-use super::at::{At, DAY, Fade, HOUR, geometric};
+use super::at::{At, Fade, geometric};
 use super::gate::{VOLUME_DOWN, VOLUME_UP};
 use super::grain::{Cell, Grain, update, zeros};
 use super::tail::{Negative, count_z2_most, ln_p0, surprise_most, surprise_of, upper_tail};
 use super::{HORIZONS_LONG, HorizonOf, Seen};
+use crate::time::{WINDOWS_PER_DAY, WINDOWS_PER_HOUR};
 
 const WEEK_FADE: f64 = 0.8;
 const DAY_FADE: f64 = 0.95;
@@ -221,7 +222,8 @@ impl<G: Grain> Volume<G> {
 
     /// What the slots of some windows of one hour, of which `at` is the first, are used to.
     fn slots(&self, at: &At, windows: u32, season: f64) -> Slots {
-        let scales = [geometric(SLOT_OF_DAY_FADE, at.age / DAY), geometric(SLOT_OF_HOUR_FADE, at.age / HOUR)].map(|n| 1. / (n + 0.3));
+        let scales = [geometric(SLOT_OF_DAY_FADE, at.age / WINDOWS_PER_DAY), geometric(SLOT_OF_HOUR_FADE, at.age / WINDOWS_PER_HOUR)]
+            .map(|n| 1. / (n + 0.3));
         let (mut slots, n) = (Slots::default(), windows as usize);
         for (day, hour) in self.slot_of_day[at.slot_of_day..].iter().zip(&self.slot_of_hour[at.slot_of_hour..]).take(n) {
             for (i, cell) in [day.get(), hour.get()].into_iter().enumerate() {
@@ -336,8 +338,8 @@ impl<G: Grain> Volume<G> {
     fn expect(&self, at: &At, shifted: bool) -> Expected {
         let (season, most, least) = self.season(at, shifted);
         let (gain, gain_long, ewma) = self.paces(at, season);
-        let slot_of_day_n = geometric(SLOT_OF_DAY_FADE, at.age / DAY);
-        let slot_of_hour_n = geometric(SLOT_OF_HOUR_FADE, at.age / HOUR);
+        let slot_of_day_n = geometric(SLOT_OF_DAY_FADE, at.age / WINDOWS_PER_DAY);
+        let slot_of_hour_n = geometric(SLOT_OF_HOUR_FADE, at.age / WINDOWS_PER_HOUR);
         let experts = [
             season * gain,
             ewma,

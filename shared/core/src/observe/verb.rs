@@ -7,6 +7,8 @@
 
 use minicbor::{Decode, Encode};
 
+use super::fold_name;
+
 /// What a call does to its target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 #[cbor(index_only)]
@@ -56,7 +58,7 @@ impl Verb {
     }
 
     /// Its bit in a set of classes.
-    pub(super) fn bit(self) -> u8 {
+    pub(crate) fn bit(self) -> u8 {
         1 << (self as u8)
     }
 }
@@ -67,17 +69,7 @@ impl Verb {
 /// API date that Lambda appends; `has_target` says whether the call names a resource.
 pub fn verb(source: &str, name: &str, has_target: bool) -> Verb {
     let service = source.split('.').next().unwrap_or(source);
-    by_service(service, without_date(name)).unwrap_or_else(|| by_name(name, has_target))
-}
-
-/// `UpdateFunctionCode20150331v2` → `UpdateFunctionCode`.
-fn without_date(name: &str) -> &str {
-    let base = match name.rsplit_once('v') {
-        Some((head, version)) if version.len() == 1 && version.bytes().all(|b| b.is_ascii_digit()) => head,
-        _ => name,
-    };
-    let stem = base.trim_end_matches(|c: char| c.is_ascii_digit());
-    if base.len() - stem.len() == 8 { stem } else { name }
+    by_service(service, fold_name(name)).unwrap_or_else(|| by_name(name, has_target))
 }
 
 /// Calls whose name misleads, or whose class follows from the service.
@@ -150,7 +142,7 @@ fn first_word(name: &str) -> (&str, &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Verb, by_name, verb, without_date};
+    use super::{Verb, by_name, verb};
     use expect_test::expect;
     use std::collections::BTreeMap;
     use std::fmt::Write as _;
@@ -203,25 +195,11 @@ mod tests {
         assert_eq!(by_name("é", false), Verb::ReadOne);
     }
 
-    #[test]
-    fn dates_of_lambda_are_cut() {
-        for (name, cut) in [
-            ("Invoke", "Invoke"),
-            ("ListFunctions20150331", "ListFunctions"),
-            ("UpdateFunctionCode20150331v2", "UpdateFunctionCode"),
-            ("V2v2", "V2v2"),
-            ("Get201503310", "Get201503310"),
-            ("", ""),
-        ] {
-            assert_eq!(without_date(name), cut);
-        }
-    }
-
     /// Every call of a recorded attack in a real account, by class, as it is without and with a target.
     #[test]
     fn calls_of_a_real_account() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/cloudtrail/invictus-aws_dataset");
-        let Some(files) = super::super::tests::data_or_skip(folder, || std::fs::read_dir(folder).ok()) else { return };
+        let Some(files) = crate::detect::new_flow::tests::data_or_skip(folder, || std::fs::read_dir(folder).ok()) else { return };
         let mut classes: BTreeMap<Verb, BTreeMap<String, bool>> = BTreeMap::new();
         for file in files {
             let mut text = String::new();

@@ -93,7 +93,7 @@ fn date_end(bytes: &[u8], start: usize) -> Option<usize> {
 }
 
 /// The words of a name: `[a-z]+[0-9]*` of it in lower case, but not 4 or more hex digits.
-pub(super) fn tokens(name: &str) -> BTreeSet<String> {
+pub(crate) fn tokens(name: &str) -> BTreeSet<String> {
     let lower = name.to_lowercase();
     let bytes = lower.as_bytes();
     let mut found = BTreeSet::new();
