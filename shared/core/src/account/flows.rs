@@ -38,25 +38,25 @@ impl Sight<'_> {
 }
 
 impl Account {
-    /// Scores the flows of one entity, of which it is told which are known; what it has done before is only counted on.
+    /// Scores the flows of one entity, of which it is told which are settled; what it has done before is only counted on.
     pub(super) fn flows(
         &mut self,
         judging: &Judging<'_>,
         (entity, baseline): (&Entity, &mut Baseline),
-        (facts, known): (&Facts, &[bool]),
+        (facts, settled): (&Facts, &[bool]),
         out: &mut Judgement,
     ) {
         let t = self.days(judging.window);
         let account = entity.account().unwrap_or_default();
-        for (flow, &is_known) in facts.flows.iter().zip(known) {
+        for (flow, &is_settled) in facts.flows.iter().zip(settled) {
             let id = flow.target_id();
-            if is_known && self.kind(entity).unanswered.is_empty() && !judging.alerted.contains(entity) {
+            if is_settled && self.kind(entity).unanswered.is_empty() && !judging.alerted.contains(entity) {
                 continue;
             }
             let outside = flow.target.as_ref().is_some_and(|target| is_outside(target, account));
             let stack = self.stacks.get(id).cloned();
             let target = Target { id, name: target_name(flow), stack: stack.as_deref(), outside };
-            if is_known {
+            if is_settled {
                 let sight = Sight { flow, target, count: flow.permitted + flow.denied, denied: false };
                 self.seen_before(judging, (entity, baseline), &sight, out);
                 continue;

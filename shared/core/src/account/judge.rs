@@ -67,11 +67,11 @@ impl Account {
             self.arrive_logs(judging.window);
         }
         self.trail |= facts.entities.values().any(|f| f.runs > 0 || !f.flows.is_empty() || !f.changes.is_empty());
-        let known = self.introduce(judging.window, facts, directory, baselines);
-        let mut known = known.as_slice();
+        let settled = self.introduce(judging.window, facts, directory, baselines);
+        let mut settled = settled.as_slice();
         for (entity, facts) in &facts.entities {
-            let (of_entity, others) = known.split_at(facts.flows.len().min(known.len()));
-            known = others;
+            let (of_entity, others) = settled.split_at(facts.flows.len().min(settled.len()));
+            settled = others;
             let Some(baseline) = baselines.get_mut(entity) else { continue };
             self.rates(judging, entity, facts, baseline, &mut out);
             self.flows(judging, (entity, baseline), (facts, of_entity), &mut out);
@@ -118,7 +118,7 @@ impl Account {
     }
 
     /// Who is there, and what was changed: acts before any flow of the window is scored. Tells of all flows, entity by entity,
-    /// whether they were known before.
+    /// whether they are settled, so that nothing is to be said of them.
     fn introduce(
         &mut self,
         window: WindowId,
@@ -127,7 +127,7 @@ impl Account {
         baselines: &mut BTreeMap<Entity, Baseline>,
     ) -> Vec<bool> {
         let t = self.days(window);
-        let mut known = Vec::new();
+        let mut settled = Vec::new();
         for (entity, facts) in &facts.entities {
             let created = facts.changes.iter().find(|c| c.kind == ChangeKind::Created);
             let role = created.map(|c| c.role.as_str()).or(facts.roles.first().map(String::as_str)).unwrap_or_default();
@@ -143,11 +143,11 @@ impl Account {
             // Names are counted before any flow is scored: how rare a word is must not depend on the order of flows.
             for flow in &facts.flows {
                 let (id, name) = (flow.target_id(), target_name(flow));
-                let is_known = flows.is_settled(&entity.id, flow.verb, id);
-                if !is_known {
+                let is_settled = flows.is_settled(&entity.id, flow.verb, id);
+                if !is_settled {
                     flows.resource(t, id, name, false);
                 }
-                known.push(is_known);
+                settled.push(is_settled);
             }
             if !facts.changes.is_empty()
                 && let Some(baseline) = baselines.get_mut(entity)
@@ -164,7 +164,7 @@ impl Account {
                 }
             }
         }
-        known
+        settled
     }
 
     /// A change of a role or a resource.
