@@ -25,7 +25,7 @@ fn service() -> Trail {
     let mut trail = Trail::default();
     for (day, name) in (0..DAYS).flat_map(|day| FUNCTIONS.map(|name| (day, name))) {
         for run in 0..24 {
-            let begin = run * HOUR_MS + trail.dice.below(HOUR_MS as u64 / 2);
+            let begin = run * HOUR_MS + trail.dice.ms_below(HOUR_MS / 2);
             trail.cold_start(at(day, begin), name);
             trail.object(at(day, begin + 1_000), function(name), "GetObject", &format!("{name}-data"));
             trail.object(at(day, begin + 2_000), function(name), "PutObject", &format!("{name}-data"));
