@@ -82,7 +82,9 @@ fn headline(page: &mut Page<impl Write>, said: &Report, least: Severity) -> io::
     if told(said, least).next().is_some() {
         return Ok(());
     }
-    page.say(&nothing(said, least))?;
+    let beyond = said.coverage.beyond;
+    let left_out = if beyond > 0 { format!(" But {} judged.", not_judged(beyond)) } else { String::new() };
+    page.say(&(nothing(said, least) + &left_out))?;
     writeln!(page.out)
 }
 
@@ -114,14 +116,10 @@ fn nothing(said: &Report, least: Severity) -> String {
         ),
         (all, young) => {
             let below = said.incidents.iter().filter(|i| i.severity() > Severity::Low).count() as u64;
-            let beyond = said.coverage.beyond;
             let mut said = match below {
                 0 => "No incident.".to_owned(),
                 n => format!("No incident of severity {}, but {} below it.", least.word(), count(n, "incident")),
             };
-            if beyond > 0 {
-                let _ = write!(said, " But {} judged.", not_judged(beyond));
-            }
             if young > 0 {
                 let _ = write!(said, " For {young} of {} accounts it is too early to judge.", all.len());
             }
