@@ -19,7 +19,8 @@ use outflow_core::time::Timestamp;
 use outflow_pipeline::evaluate::Told;
 use outflow_pipeline::keys;
 use outflow_pipeline::store::Store;
-use outflow_tests::account::{Delivery, Dice};
+use outflow_tests::account::Delivery;
+use outflow_tests::dice::Dice;
 use outflow_tests::forms;
 use serde_json::{Value, json};
 

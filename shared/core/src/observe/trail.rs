@@ -167,11 +167,16 @@ fn service_of<'a>(record: &'a TrailRecord<'a>) -> Option<&'a str> {
 }
 
 /// Whether a service reads or writes data for a user or a role: Athena's reads of a bucket are those of whoever asked. What
-/// services do beside that for somebody (a key's `Decrypt` for each encrypted table) would say everything twice.
+/// services do beside that for somebody (a key's `Decrypt` for each encrypted table) would say everything twice, and what a
+/// service does to itself (S3 that replicates a bucket) is its own work.
 fn is_on_behalf(record: &TrailRecord<'_>) -> bool {
     let identity = &record.user_identity;
     let of_service = matches!(&*identity.kind, "AWSService" | "AWSAccount") || session_of_service(record);
-    is_data(record) && !identity.invoked_by.is_empty() && !identity.arn.is_empty() && !of_service
+    is_data(record)
+        && *identity.invoked_by != *record.event_source
+        && !identity.invoked_by.is_empty()
+        && !identity.arn.is_empty()
+        && !of_service
 }
 
 /// Only AWS can make a role of this path; anybody can give one such a name.
@@ -460,21 +465,20 @@ mod tests {
 
     #[test]
     fn a_service_that_reads_for_somebody_is_somebody() {
-        for (identity, category, address, want) in [
-            (r#""type":"IAMUser","arn":"arn:aws:iam::1:user/u""#, "Data", "203.0.113.1", "user/u"),
-            (r#""type":"IAMUser","arn":"arn:aws:iam::1:user/u""#, "Data", "athena.amazonaws.com", "user/u"),
-            (r#""type":"IAMUser","arn":"arn:aws:iam::1:user/u""#, "Management", "athena.amazonaws.com", "athena.amazonaws.com"),
-            (r#""type":"AWSService""#, "Data", "athena.amazonaws.com", "athena.amazonaws.com"),
-            (
-                r#""type":"AssumedRole","arn":"arn:aws:sts::1:assumed-role/R/s","sessionContext":{"sessionIssuer":{"arn":"arn:aws:iam::1:role/aws-service-role/x/R"}}"#,
-                "Data",
-                "athena.amazonaws.com",
-                "athena.amazonaws.com",
-            ),
+        let user = r#""type":"IAMUser","arn":"arn:aws:iam::1:user/u""#;
+        let linked = r#""type":"AssumedRole","arn":"arn:aws:sts::1:assumed-role/R/s","sessionContext":{"sessionIssuer":{"arn":"arn:aws:iam::1:role/aws-service-role/x/R"}}"#;
+        let athena = "athena.amazonaws.com";
+        for (identity, by, category, address, want) in [
+            (user, athena, "Data", "203.0.113.1", "user/u"),
+            (user, athena, "Data", athena, "user/u"),
+            (user, athena, "Management", athena, athena),
+            (user, "s3.amazonaws.com", "Data", "s3.amazonaws.com", "s3.amazonaws.com"),
+            (r#""type":"AWSService""#, athena, "Data", athena, athena),
+            (linked, athena, "Data", athena, athena),
         ] {
             let all = said(&format!(
                 r#"{{"eventSource":"s3.amazonaws.com","eventName":"GetObject","eventCategory":"{category}","sourceIPAddress":"{address}",
-                "requestParameters":{{"bucketName":"b"}},"userIdentity":{{{identity},"invokedBy":"athena.amazonaws.com"}}}}"#
+                "requestParameters":{{"bucketName":"b"}},"userIdentity":{{{identity},"invokedBy":"{by}"}}}}"#
             ));
             let (Actor::Principal(who) | Actor::Service(who)) = &all[0].actor else { panic!("{:?}", all[0].actor) };
             assert!(who.ends_with(want), "{who}, not {want}");

@@ -182,7 +182,9 @@ fn finding() -> Finding {
         count: 7,
         detail: Detail::Quiet { functions: 7 },
         before: Vec::new(),
+        changes_unknown: false,
         hours: Vec::new(),
+        hours_to: WindowId(5_855_000),
     }
 }
 
