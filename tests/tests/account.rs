@@ -24,7 +24,7 @@ use outflow_pipeline::evaluate::{Evaluate, Evaluated, Told};
 use outflow_pipeline::outbox::{Topic, TopicError, drain};
 use outflow_pipeline::store::failing::{Failing, Plan};
 use outflow_pipeline::store::memory::Memory;
-use outflow_pipeline::store::{Item, Key, Store, StoreError, Write};
+use outflow_pipeline::store::{Expect, Item, Key, Store, StoreError, Write};
 use outflow_simulate::{Books, Story, write};
 use outflow_tests::account::{Cut, Delivery, Records, deliveries, intake, take_in};
 use outflow_tests::dice::Dice;
@@ -388,6 +388,23 @@ fn a_first_sight_is_told_before_its_window_is_complete() {
     assert_eq!(message.event, Event::Opened);
     assert!(now < message.incident.opened.end().ms() + 15 * MINUTE_MS, "told at {now}");
     assert!(told(&memory).contains_key(&message.incident.uid), "and confirmed");
+    assert_eq!(confirmed(&memory), FOREIGN.confirmed);
+}
+
+/// What stands in the table and was not written by us is counted, and keeps nothing else from being judged.
+#[test]
+fn a_damaged_batch_keeps_nothing_from_being_judged() {
+    let (mut planted, mut damaged) = (BTreeSet::new(), 0);
+    let memory = by_minutes(&deliveries(&FOREIGN.records, &Cut::default()), |memory, _, did, _| {
+        damaged += did.damaged;
+        let batches = memory.items().into_iter().filter(|(key, _)| key.partition.starts_with("w/"));
+        for key in batches.map(|(key, _)| Key::new(&key.partition, format!("{}~", key.sort))) {
+            if planted.insert(key.partition.clone()) {
+                block_on(memory.commit(vec![Write::put(key, b"not a batch".to_vec(), Expect::Any)])).unwrap();
+            }
+        }
+    });
+    assert!(damaged > 0);
     assert_eq!(confirmed(&memory), FOREIGN.confirmed);
 }
 

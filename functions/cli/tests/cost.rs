@@ -21,22 +21,22 @@ fn a_bill_for_a_person() {
     expect![[r#"
         ingest-logs   invocations                  16,666,667     $3.33
                       GB-seconds                       41,667     $0.69
-                      GB of its own log                 14.67     $7.33
+                      GB of its own log                  6.00     $3.00
                       write units                  16,666,667    $10.42
         ingest-trail  invocations                      47,170     $0.01
                       GB-seconds                        3,538     $0.06
-                      GB of its own log                  0.04     $0.02
-                      write units                   3,175,000     $1.98
+                      GB of its own log                  0.02     $0.01
+                      write units                   1,050,000     $0.66
                       reads of objects                471,698     $0.19
                       requests to its queue         1,214,038     $0.49
         evaluate      invocations                      43,200     $0.01
                       GB-seconds                        5,922     $0.10
-                      GB of its own log                  0.04     $0.02
-                      read units                    4,101,794     $0.51
+                      GB of its own log                  0.02     $0.01
+                      read units                    2,079,877     $0.26
                       write units                   1,890,720     $1.18
-        table         GB stored                          1.27     $0.32
-        metrics       custom metrics                    16.00     $4.80
-        a month                                                  $31.46
+        table         GB stored                          0.91     $0.23
+        metrics       custom metrics                     6.00     $1.80
+        a month                                                  $22.44
 
         Beside it, AWS takes $20.00 for the data events themselves.
         List prices of us-east-1 as of 2026-06, without any free tier. Left out: alarms,

@@ -66,6 +66,8 @@ pub struct Evaluated {
     pub mistimed: u64,
     /// Batches of a step that are gone: it is older than batches are kept.
     pub lost: u64,
+    /// Batches that no version wrote, each time that their window was looked at.
+    pub damaged: u64,
     /// Messages committed.
     pub messages: u64,
     /// Values written as a checkpoint.
@@ -192,9 +194,13 @@ impl<'s, S: Store> Evaluate<'s, S> {
     }
 
     /// All batches of a window.
-    async fn stored(&self, window: WindowId) -> Result<Vec<Stored>, StoreError> {
-        let mut all = batches(self.store, window, Class::Logs, "").await?;
-        all.extend(batches(self.store, window, Class::Trail, "").await?);
+    async fn stored(&mut self, window: WindowId) -> Result<Vec<Stored>, StoreError> {
+        let mut all = Vec::new();
+        for class in [Class::Logs, Class::Trail] {
+            let (batches, damaged) = batches(self.store, window, class, "").await?;
+            all.extend(batches);
+            self.run.damaged += damaged;
+        }
         Ok(all)
     }
 
@@ -355,7 +361,7 @@ impl<'s, S: Store> Evaluate<'s, S> {
         let from = if from == 0 { String::new() } else { format!("{from:08x}") };
         let mut anything_new = false;
         arrived.last_look_s = u32::try_from(now.ms() / 1000).unwrap_or_default();
-        for stored in batches(self.store, window, class, &from).await? {
+        for stored in batches(self.store, window, class, &from).await?.0 {
             arrived.last_arrival_s = arrived.last_arrival_s.max(stored.arrival_s.unwrap_or_default());
             anything_new |= arrived.batches.insert(stored.name, stored).is_none();
         }

@@ -160,6 +160,35 @@ fn check_policies(chain: &Chain) {
     }
 }
 
+/// A person reads what the functions may do without reading a template; the page is made from it.
+#[test]
+fn the_page_of_permissions_is_the_templates() {
+    let given = [
+        ("LogFeed", "kinesis"),
+        ("TrailFeed", "topic"),
+        ("TrailTopicArn", "arn:aws:sns:eu-west-1:123456789012:trail"),
+        ("TrailBucket", "trail-bucket"),
+        ("TrailKeyArn", "arn:aws:kms:eu-west-1:123456789012:key/of-the-trail"),
+        ("SlackSecret", "outflow/slack"),
+        ("KeyArn", "arn:aws:kms:eu-west-1:123456789012:key/of-yours"),
+    ];
+    let Some(template) = Template::resolve(&given) else { return };
+    let mut page = "# What the functions may do\n\nMade from `infra/template.yaml` by `UPDATE_EXPECT=1 cargo test -p outflow-e2e --test chain permissions`, for a stack\nnamed `outflow` with a stream, an existing trail and keys of yours; without those, their lines fall away. No function may do\nanything else, and none reads what its work is not about. No resource is `*`.\n".to_owned();
+    for function in template.functions() {
+        page += &format!("\n## {function}\n\n| may | on |\n| --- | --- |\n");
+        for statement in template.statements(function) {
+            let one_or_all = |value: &serde_json::Value| match value.as_array() {
+                Some(all) => all.iter().filter_map(|v| v.as_str()).map(|v| format!("`{v}`")).collect::<Vec<_>>().join(", "),
+                None => format!("`{}`", value.as_str().unwrap_or_default()),
+            };
+            let on = one_or_all(&statement["Resource"]);
+            assert_ne!(on, "`*`", "{statement}");
+            page += &format!("| {} | {on} |\n", one_or_all(&statement["Action"]));
+        }
+    }
+    expect_test::expect_file![concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/permissions.md")].assert_eq(&page);
+}
+
 #[test]
 fn our_own_groups_are_left_out_by_the_account_subscription() {
     for feed in ["account", "kinesis"] {

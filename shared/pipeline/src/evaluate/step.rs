@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use minicbor::{Decode, Encode};
 use outflow_core::batch::{Batch, Row};
 use outflow_core::observe::Class;
+use outflow_core::stored::StoredError;
 use outflow_core::stored::from_cbor;
 use outflow_core::time::WindowId;
 use outflow_core::window::{Window, unite};
@@ -71,17 +72,19 @@ pub(super) fn name(key: &Key) -> u64 {
     hash.as_bytes().iter().take(8).fold(0, |n, byte| n << 8 | u64::from(*byte))
 }
 
-/// Reads the batches of a window and class whose key is `from` or after.
-pub(super) async fn batches<S: Store>(store: &S, window: WindowId, class: Class, from: &str) -> Result<Vec<Stored>, StoreError> {
+/// Reads the batches of a window and class whose key is `from` or after; says how many are damaged. One that no version wrote
+/// must not keep an account from being judged; one of a newer version waits for it.
+pub(super) async fn batches<S: Store>(store: &S, window: WindowId, class: Class, from: &str) -> Result<(Vec<Stored>, u64), StoreError> {
     let partition = keys::batches(Some(window), class);
-    let items = list_from(store, &partition, from).await?;
-    items
-        .into_iter()
-        .map(|(key, item)| {
-            let batch = Batch::decode(&item.bytes).map_err(|why| StoreError::unreadable(&key, why))?;
-            Ok(Stored { name: name(&key), arrival_s: keys::arrival_s(&key), batch })
-        })
-        .collect()
+    let (mut all, mut damaged) = (Vec::new(), 0);
+    for (key, item) in list_from(store, &partition, from).await? {
+        match Batch::decode(&item.bytes) {
+            Ok(batch) => all.push(Stored { name: name(&key), arrival_s: keys::arrival_s(&key), batch }),
+            Err(StoredError::Damaged) => damaged += 1,
+            Err(newer) => return Err(StoreError::unreadable(&key, newer)),
+        }
+    }
+    Ok((all, damaged))
 }
 
 /// The content of a window: the union of the `chosen` batches, without what the `judged` ones hold. Beside it, how many
