@@ -115,7 +115,9 @@ fn a_time_to_come_blinds_nobody() {
         let message =
             "REPORT RequestId: 7a58f884-dc25-467f-b1c0-7ad2724839d5\tDuration: 20.00 ms\tBilled Duration: 20 ms\tMemory Size: 128 MB";
         let event = Event { id: "1".to_owned(), at_ms: at(DAYS, hours * HOUR_MS).ms(), message: message.to_owned() };
-        let report = with(&service(), |folder| std::fs::write(folder.join("log"), forms::subscription(&stream, &[event.clone()])).unwrap());
+        let report = with(&service(), |folder| {
+            std::fs::write(folder.join("log"), forms::subscription(&stream, std::slice::from_ref(&event))).unwrap()
+        });
         assert_eq!(report.coverage.mistimed, 1, "{hours}");
         tells_the_read_alone(&report);
     }
