@@ -131,7 +131,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn packed(events: &[(u8, u8)]) -> Vec<Batch> {
-        packed_with(events, |id| f64::from(id))
+        packed_with(events, f64::from)
     }
 
     fn packed_with(events: &[(u8, u8)], value: impl Fn(u8) -> f64) -> Vec<Batch> {
