@@ -45,7 +45,7 @@ const TRIES_MAX: usize = 20;
 /// How long an invocation is thought to last before there was one.
 const LIKELY: Duration = Duration::from_millis(100);
 /// Parameters of the template, and the names that its resources have here.
-pub const GIVEN: [(&str, &str); 9] = [
+const GIVEN: [(&str, &str); 9] = [
     ("LogFeed", "account"),
     ("TrailFeed", "topic"),
     ("TrailTopicArn", "arn:aws:sns:eu-west-1:123456789012:trail"),
@@ -135,7 +135,7 @@ pub struct Chain {
     workers: BTreeMap<Who, Worker>,
     /// What lets through only what the template's policies allow: before moto, before DynamoDB.
     gates: BTreeMap<Who, [Gate; 2]>,
-    template: Template,
+    template: Option<Template>,
     killer: Killer,
     objects: u64,
     /// Invocations that answered an error, without a kill.
@@ -160,7 +160,16 @@ impl Queue {
 impl Chain {
     /// Starts the parts and the functions; nothing where a part isn't installed.
     pub async fn start(killer: Killer) -> Option<Chain> {
-        let (dynamo, moto, template) = (DynamoDb::start()?, moto::start()?, Template::resolve(&GIVEN)?);
+        Chain::start_behind(None, killer).await
+    }
+
+    /// The same with nobody killed and each function behind its policy of the template.
+    pub async fn behind_gates() -> Option<Chain> {
+        Chain::start_behind(Some(Template::resolve(&GIVEN)?), Killer::none()).await
+    }
+
+    async fn start_behind(template: Option<Template>, killer: Killer) -> Option<Chain> {
+        let (dynamo, moto) = (DynamoDb::start()?, moto::start()?);
         let sdk = aws_config::SdkConfig::builder()
             .behavior_version(aws_config::BehaviorVersion::latest())
             .http_client(aws_smithy_http_client::Builder::new().build_http())
@@ -204,11 +213,10 @@ impl Chain {
         Some(chain)
     }
 
-    /// Makes an empty table, and starts all functions anew on it, each behind its policy of the template.
+    /// Makes an empty table, and starts all functions anew on it.
     pub async fn on_new_table(&mut self, table: &str) {
         create_table(&self.dynamo.client(), table).await;
         table.clone_into(&mut self.table);
-        self.template.rename("Table", table);
         let parts = [self.moto.url.trim_start_matches("http://").parse().unwrap(), self.dynamo.address];
         let slack = self.slack.endpoint();
         let env = [
@@ -221,18 +229,22 @@ impl Chain {
         ];
         for who in Who::ALL {
             let kills = self.workers.get(&who).map_or(0, |worker| worker.kills);
-            let gates = parts.map(|part| Gate::start(part, &self.template, who.name()));
-            let [moto, dynamodb] = gates.each_ref().map(|gate| format!("http://{}", gate.address));
-            self.gates.insert(who, gates);
+            let mut places = parts;
+            if let Some(template) = &self.template {
+                let gates = parts.map(|part| Gate::start(part, template, who.name()));
+                places = gates.each_ref().map(|gate| gate.address);
+                self.gates.insert(who, gates);
+            }
+            let [moto, dynamodb] = places.map(|address| format!("http://{address}"));
             let env = [&[("AWS_ENDPOINT_URL", &*moto), ("AWS_ENDPOINT_URL_DYNAMODB", &*dynamodb)][..], &env].concat();
             let function = Function::start(&binary(&format!("outflow-{}", who.name())), &env);
             self.workers.insert(who, Worker { function, last: LIKELY, kills });
         }
     }
 
-    /// The template that the functions are held to.
-    pub fn template(&self) -> &Template {
-        &self.template
+    /// The template that the functions are held to, where they are.
+    pub fn template(&self) -> Option<&Template> {
+        self.template.as_ref()
     }
 
     /// What a function called, and what it was refused.

@@ -4,10 +4,9 @@
 //! and resource that it is, so a call that nobody thought of is refused and fails the run. Deliberately absent: conditions,
 //! of which the functions' policies have none, policies of resources, and what a boundary takes away.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -22,10 +21,7 @@ const PLACE: &str = "eu-west-1:123456789012";
 
 /// What the template gives.
 #[derive(Clone, Debug)]
-pub struct Template {
-    given: BTreeMap<String, String>,
-    resolved: Value,
-}
+pub struct Template(Value);
 
 /// A call of AWS.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,44 +35,31 @@ pub struct Call {
 impl Template {
     /// Resolves the template for parameters and names of resources; nothing where the tool isn't installed.
     pub fn resolve(given: &[(&str, &str)]) -> Option<Template> {
-        if !python().is_file() {
+        let python = tools().join("template/bin/python");
+        if !python.is_file() {
             skip("SAM's translator");
             return None;
         }
-        let given = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let mut template = Template { given, resolved: Value::Null };
-        template.translate();
-        Some(template)
-    }
-
-    /// Resolves it again, with another name of a resource.
-    pub fn rename(&mut self, resource: &str, name: &str) {
-        if self.given.insert(resource.to_owned(), name.to_owned()).is_none_or(|before| before != name) {
-            self.translate();
-        }
-    }
-
-    fn translate(&mut self) {
-        let mut command = Command::new(python());
+        let mut command = Command::new(python);
         command.arg(root().join("tests/tools/template.py")).env("AWS_DEFAULT_REGION", "eu-west-1");
-        let output = command.args(self.given.iter().map(|(name, value)| format!("{name}={value}"))).output().unwrap();
+        let output = command.args(given.iter().map(|(name, value)| format!("{name}={value}"))).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        self.resolved = serde_json::from_slice(&output.stdout).unwrap();
+        Some(Template(serde_json::from_slice(&output.stdout).unwrap()))
     }
 
     /// Names of log groups that are ours, and of those that the subscription leaves out.
     pub fn groups(&self) -> [BTreeSet<&str>; 2] {
-        ["groups", "left_out"].map(|name| self.resolved[name].as_array().into_iter().flatten().filter_map(Value::as_str).collect())
+        ["groups", "left_out"].map(|name| self.0[name].as_array().into_iter().flatten().filter_map(Value::as_str).collect())
     }
 
     /// Names of functions.
     pub fn functions(&self) -> impl Iterator<Item = &str> {
-        self.resolved["functions"].as_object().into_iter().flat_map(|all| all.keys().map(String::as_str))
+        self.0["functions"].as_object().into_iter().flat_map(|all| all.keys().map(String::as_str))
     }
 
     /// Statements of a function's role.
     pub fn statements(&self, function: &str) -> &[Value] {
-        self.resolved["functions"][function].as_array().map_or(&[], Vec::as_slice)
+        self.0["functions"][function].as_array().map_or(&[], Vec::as_slice)
     }
 
     /// Whether a function's role may do this.
@@ -93,10 +76,6 @@ impl Template {
                 && all(&statement["Resource"], &|pattern| matches(pattern, &call.resource))
         })
     }
-}
-
-fn python() -> PathBuf {
-    tools().join("template/bin/python")
 }
 
 /// IAM's wildcards: `*` any text, `?` one character.
@@ -143,12 +122,13 @@ impl Gate {
                 let (template, function, seen) = (template.clone(), function.clone(), Arc::clone(&seen));
                 thread::spawn(move || -> std::io::Result<()> {
                     let request = read_request(&mut client)?;
-                    let call = call(&request);
-                    if template.allows(&function, &call) {
-                        seen.lock().unwrap().allowed.insert(call);
+                    let calls = calls(&request);
+                    let refused: Vec<Call> = calls.iter().filter(|call| !template.allows(&function, call)).cloned().collect();
+                    if refused.is_empty() {
+                        seen.lock().unwrap().allowed.extend(calls);
                         client.write_all(&forward(&request, upstream)?)
                     } else {
-                        seen.lock().unwrap().refused.insert(call);
+                        seen.lock().unwrap().refused.extend(refused);
                         let json = r#"{"__type":"AccessDeniedException","message":"the policy does not allow it"}"#;
                         let head = "HTTP/1.1 403 -\r\ncontent-type: application/x-amz-json-1.0\r\nconnection: close\r\n";
                         client.write_all(format!("{head}content-length: {}\r\n\r\n{json}", json.len()).as_bytes())
@@ -168,6 +148,23 @@ impl Gate {
     pub fn refused(&self) -> BTreeSet<Call> {
         self.seen.lock().unwrap().refused.clone()
     }
+}
+
+/// The actions and resources of a request: a transaction is allowed where each of its parts is ("Using IAM with DynamoDB
+/// transactions" of the DynamoDB guide).
+fn calls(request: &[u8]) -> Vec<Call> {
+    let whole = call(request);
+    if whole.action != "dynamodb:TransactWriteItems" {
+        return vec![whole];
+    }
+    let body = request.windows(4).position(|w| w == b"\r\n\r\n").and_then(|end| request.get(end + 4..)).unwrap_or_default();
+    let json: Value = serde_json::from_slice(body).unwrap_or_default();
+    let items = json["TransactItems"].as_array().into_iter().flatten().filter_map(Value::as_object).flatten();
+    let part = |(kind, what): (&String, &Value)| Call {
+        action: format!("dynamodb:{kind}Item"),
+        resource: format!("arn:aws:dynamodb:{PLACE}:table/{}", what["TableName"].as_str().unwrap_or_default()),
+    };
+    items.map(part).collect()
 }
 
 /// The action and resource of a request.
