@@ -400,7 +400,7 @@ fn a_damaged_batch_keeps_nothing_from_being_judged() {
         let batches = memory.items().into_iter().filter(|(key, _)| key.partition.starts_with("w/"));
         for key in batches.map(|(key, _)| Key::new(&key.partition, format!("{}~", key.sort))) {
             if planted.insert(key.partition.clone()) {
-                block_on(memory.commit(vec![Write::put(key, b"not a batch".to_vec(), Expect::Any)])).unwrap();
+                block_on(memory.commit(vec![Write::put(key, vec![3, 255], Expect::Any)])).unwrap();
             }
         }
     });
