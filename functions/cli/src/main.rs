@@ -1,7 +1,7 @@
 //! The `outflow` command: the same steps as in an account, over a folder of logs on a laptop.
 //!
 //! A shell: it reads arguments and `outflow.toml`, calls one step, prints what the step says. Exit codes: 0 nothing to
-//! report, 1 an incident, 2 the command could not be done, 3 no incident but not all was judged. There is deliberately nothing here that decides.
+//! report, 1 an incident, 2 the command could not be done. There is deliberately nothing here that decides.
 
 mod cost;
 mod failure;

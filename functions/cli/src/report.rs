@@ -277,7 +277,7 @@ fn missing(said: &Report) -> Vec<String> {
         all.push(format!("{windows} far from all others: their time is not believed, and they are not judged"));
     }
     if said.coverage.cut > 0 {
-        all.push(format!("{} flows, names or permissions beyond what is kept: left out", alert::count(said.coverage.cut)));
+        all.push(format!("{} flows, names or permissions beyond what is kept: left out", number(said.coverage.cut)));
     }
     if tally.dropped > 0 {
         all.push(format!("{} of Lambda that log events were lost", count(tally.dropped, "notice")));
@@ -296,7 +296,7 @@ fn unread(page: &mut Page<impl Write>, said: &Report) -> io::Result<()> {
     };
     let coverage = &said.coverage;
     if coverage.rejects > 0 {
-        let codes: Vec<String> = coverage.rejects_by_code.iter().map(|(code, n)| format!("{code} ×{}", alert::count(*n))).collect();
+        let codes: Vec<String> = coverage.rejects_by_code.iter().map(|(code, n)| format!("{code} ×{}", number(*n))).collect();
         page.put("Rejects", &format!("{}: {}{}", count(coverage.rejects, "record"), codes.join(", "), listed(coverage.rejects)))?;
         for r in said.rejects.iter().take(LISTED_MAX) {
             page.path("", &r.path, &format!(" at byte {}", r.reject.offset))?;

@@ -4,9 +4,8 @@
 //! costs by its name and dimensions, so there are few, and their only dimension is the stack: which function it was stands
 //! in the line. What is 0 is left out, since a log costs by its bytes; a metric without a point is no alarm.
 //!
-//! Of a panic only the place in our source
-//! is told, since its words may quote what was read. There is deliberately nothing of a record here and no line for one:
-//! who watches logs would read it again.
+//! Of a panic only the place in our source is told, since its words may quote what was read. There is deliberately nothing
+//! of a record here and no line for one: who watches logs would read it again.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -18,6 +17,7 @@ use serde_json::{Map, Value, json};
 const NAMESPACE: &str = "Outflow";
 /// The only dimension.
 const STACK: &str = "stack";
+/// The field that says which function it was.
 const FUNCTION: &str = "function";
 /// Places of panics that one process tells: the next of the same would be the same line.
 const PANICS_MAX: usize = 16;

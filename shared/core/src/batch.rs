@@ -11,6 +11,8 @@
 
 mod codec;
 
+pub use codec::deflated;
+
 use std::collections::{HashMap, hash_map};
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
@@ -175,15 +177,10 @@ impl Batch {
         let mut ranks = rank.iter();
         self.entries.retain(|_| ranks.next().is_some_and(Option::is_some));
     }
-
-    /// The hash of its stored bytes, which are sorted: a retry of the same delivery overwrites itself, and another telling
-    /// of the same events does not.
-    pub fn delivery_id(&self) -> [u8; 16] {
-        delivery_id(&self.encode())
-    }
 }
 
-/// The same of a batch that [`Batch::encode`] made these bytes of.
+/// The hash of what [`Batch::encode`] wrote, which is sorted: a retry of the same delivery overwrites itself, and another
+/// telling of the same events does not.
 pub fn delivery_id(encoded: &[u8]) -> [u8; 16] {
     let mut id = [0; 16];
     id.copy_from_slice(&blake3::hash(encoded).as_bytes()[..16]);

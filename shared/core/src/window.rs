@@ -196,7 +196,7 @@ mod tests {
             let parts = [b, again, a].iter().flat_map(|p| packed(p)).collect();
             let (united, duplicates) = unite(window, Class::Trail, parts);
             prop_assert_eq!(&united, &whole);
-            prop_assert_eq!(united.delivery_id(), whole.delivery_id());
+            prop_assert_eq!(united.encode(), whole.encode());
             let mut distinct = ids.clone();
             distinct.sort_unstable();
             distinct.dedup();

@@ -5,8 +5,10 @@
 //! discounts, which would flatter; alarms, the secret and the alerts themselves, which are no matter of volume; and what the
 //! watched account pays AWS for its trail, but for data events, which stand beside the sum.
 
-use outflow_core::time::MINUTES_PER_WINDOW;
+use outflow_core::time::{MINUTES_PER_WINDOW, WINDOWS_PER_HOUR};
 use serde::Serialize;
+
+use crate::evaluate::checkpoint_windows;
 
 /// Prices in US dollars.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -140,14 +142,12 @@ const CHECKPOINT_UNITS: f64 = 4.7;
 const KEPT_DAYS: f64 = 5.0;
 /// Empty receives of the five pollers that a queue's trigger has at least.
 const EMPTY_RECEIVES: f64 = 5.0 * 3.0 * MINUTES;
-/// Functions for each hour between two checkpoints, and hours at most.
-const CHECKPOINT_FUNCTIONS: f64 = 2_500.0;
-const CHECKPOINT_HOURS_MAX: f64 = 4.0;
 /// Custom metrics of all functions together.
 const METRICS: f64 = 6.0;
 
 /// Memory in GB and milliseconds of one run, and bytes that it writes to its own log: our line, what Lambda adds to it (time
-/// and level), and the 26 bytes that CloudWatch counts for it; Lambda's own lines are switched off but for warnings. Milliseconds are assumed: what this code takes of a processor, and five for each request.
+/// and level), and the 26 bytes that CloudWatch counts for it; Lambda's own lines are switched off but for warnings.
+/// Milliseconds are assumed: what this code takes of a processor, and five for each request.
 struct Run {
     gb: f64,
     ms: f64,
@@ -252,8 +252,8 @@ impl Bill<'_> {
         let reads = MINUTES * IDLE_READS + bytes * READ_TIMES / READ_UNIT / 2.0;
         self.put(part, "read units", reads, self.prices.table_million_reads / 1e6);
         let journal = WINDOWS.min(batches) * (batches / WINDOWS * STEP_BYTES / WRITE_UNIT).ceil();
-        let every = (1.0 + (volume.functions as f64 / CHECKPOINT_FUNCTIONS).floor()).min(CHECKPOINT_HOURS_MAX);
-        let checkpoints = volume.functions as f64 * CHECKPOINT_UNITS * HOURS / every;
+        let hours = f64::from(checkpoint_windows(volume.functions as usize) / WINDOWS_PER_HOUR);
+        let checkpoints = volume.functions as f64 * CHECKPOINT_UNITS * HOURS / hours;
         self.writes(part, MINUTES + journal + checkpoints);
     }
 }

@@ -407,7 +407,7 @@ impl<'s, S: Store> Evaluate<'s, S> {
 const WITHDRAWN: &str = "with all of its records, the window is within what is usual";
 
 /// Windows between two checkpoints of so many values.
-fn checkpoint_windows(values: usize) -> u32 {
+pub(crate) fn checkpoint_windows(values: usize) -> u32 {
     let values = u32::try_from(values).unwrap_or(u32::MAX);
     CHECKPOINT_WINDOWS * (1 + values / CHECKPOINT_VALUES).min(CHECKPOINT_HOURS_MAX)
 }

@@ -10,12 +10,12 @@ use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Poll;
 
-use outflow_core::batch::{Batch, Packer, delivery_id};
+use outflow_core::batch::{Batch, Packer, deflated, delivery_id};
 use outflow_core::config::LATE_MINUTES_LEAST;
 use outflow_core::decode::{self, Decoded, Line, LogRecord, Reject, Scratch, Sink, TrailRecord};
 use outflow_core::limits::BATCHES_KEPT_DAYS;
-use outflow_core::observe::{Actor, Assumed, observe_log, observe_trail};
-use outflow_core::time::{DAY_MS, Timestamp};
+use outflow_core::observe::{Actor, Assumed, Class, observe_log, observe_trail};
+use outflow_core::time::{DAY_MS, Timestamp, WindowId};
 
 use crate::keys;
 use crate::store::{COMMIT_WRITES_MAX, Expect, Key, Store, StoreError, Write};
@@ -255,7 +255,7 @@ pub async fn arrive<S: Store>(store: &S, batches: &[Batch], now: Timestamp) -> R
     let mut arrived = Arrived::default();
     let mut failed = None;
     let mut fitting = Vec::new();
-    batches.iter().for_each(|batch| split(batch.clone(), ITEM_BATCH_BYTES_MAX, &mut fitting));
+    batches.iter().for_each(|batch| pack(batch, ITEM_BATCH_BYTES_MAX, &mut fitting));
     for some in fitting.chunks(PUTS_AT_ONCE) {
         for result in together(some.iter().map(|batch| arrive_one(store, batch, now))).await {
             match result {
@@ -271,28 +271,39 @@ pub async fn arrive<S: Store>(store: &S, batches: &[Batch], now: Timestamp) -> R
 }
 
 /// The batch first: a mark without its batch would be read in vain.
-async fn arrive_one<S: Store>(store: &S, batch: &Batch, now: Timestamp) -> Result<bool, StoreError> {
+async fn arrive_one<S: Store>(store: &S, batch: &Packed, now: Timestamp) -> Result<bool, StoreError> {
     let put = |key, bytes| vec![Write::Put { key, bytes, expect: Expect::Any, expires: Some(now.plus_ms(KEPT_MS)) }];
-    let key = keys::arrived(batch.window, batch.class, &batch.delivery_id(), now);
+    let key = keys::arrived(batch.window, batch.class, &batch.id, now);
     let late = batch.window.filter(|window| now >= window.end().plus_ms(LATE_AFTER_MS)).map(|window| keys::late(window, batch.class, &key));
-    store.commit(put(key, batch.encode_small())).await?;
+    store.commit(put(key, batch.bytes.clone())).await?;
     match late {
         None => Ok(false),
         Some(mark) => store.commit(put(mark, Vec::new())).await.map(|()| true),
     }
 }
 
+/// A batch as a table stores it.
+struct Packed {
+    window: Option<WindowId>,
+    class: Class,
+    id: [u8; 16],
+    bytes: Vec<u8>,
+}
+
 /// Halves a batch until its parts fit: the union of the parts is the batch.
-fn split(mut batch: Batch, bytes_max: usize, fitting: &mut Vec<Batch>) {
-    if batch.rows.len() < 2 || batch.encode_small().len() <= bytes_max {
-        return fitting.push(batch);
+fn pack(batch: &Batch, bytes_max: usize, fitting: &mut Vec<Packed>) {
+    let plain = batch.encode();
+    let id = delivery_id(&plain);
+    let bytes = deflated(plain);
+    if batch.rows.len() < 2 || bytes.len() <= bytes_max {
+        return fitting.push(Packed { window: batch.window, class: batch.class, id, bytes });
     }
-    let mut behind = batch.clone();
-    behind.rows = batch.rows.split_off(batch.rows.len() / 2);
-    for mut half in [batch, behind] {
+    let (before, behind) = batch.rows.split_at(batch.rows.len() / 2);
+    for rows in [before, behind] {
+        let mut half = Batch { rows: rows.to_vec(), ..batch.clone() };
         // Subjects without a row are left out.
         half.keep(|_| true);
-        split(half, bytes_max, fitting);
+        pack(&half, bytes_max, fitting);
     }
 }
 

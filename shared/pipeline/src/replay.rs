@@ -36,7 +36,7 @@ const ACTORS_MAX: usize = 200_000;
 const MISTIMED_WINDOWS: u32 = 35 * WINDOWS_PER_DAY;
 const MISTIMED_SHARE: usize = 100;
 /// Windows before the last one judged from which records count as late: deliveries overlap by an hour at most.
-const LATE_LEAST: u32 = 12;
+const LATE_WINDOWS: u32 = WINDOWS_PER_HOUR;
 /// Within one run a pause is too long already where it is over an hour and twice the longest among the other windows: who acts
 /// rarely, or not at night, has pauses like it.
 const PAUSE_WINDOWS: u32 = WINDOWS_PER_HOUR;
@@ -151,8 +151,6 @@ pub struct Report {
     pub function: Option<String>,
     /// What the state had judged before, its last window's end.
     pub judged_before: Option<Timestamp>,
-    /// Every account is too young for new flows: what is rare is ranked, and nothing is an incident.
-    pub short: bool,
 }
 
 /// How long an account was learnt from.
@@ -286,7 +284,7 @@ async fn judge(
         let judged = evaluator.fresh;
         evaluator.window(window, window < first_told, replay.keep).await?;
         // What was delivered a few minutes late is no news.
-        if before.is_some_and(|before| window.0 + LATE_LEAST < before.0) {
+        if before.is_some_and(|before| window.0 + LATE_WINDOWS < before.0) {
             evaluator.late += evaluator.fresh - judged;
         }
         if (i + 1) % CHECKPOINT_WINDOWS == 0 {
@@ -514,7 +512,6 @@ fn report(reading: Reading, evaluator: Evaluator<'_, Embedded>) -> Report {
     });
     report.accounts = spans.collect();
     let young: BTreeSet<&str> = report.accounts.iter().filter(|span| span.young).map(|span| span.account.as_str()).collect();
-    report.short = young.len() == report.accounts.len();
     let (sights, changed) = (evaluator.known.sights, evaluator.known.changed.into_values());
     let (early, incidents): (Vec<Incident>, Vec<Incident>) =
         changed.partition(|i| young.contains(i.account.as_str()) && i.severity() == Severity::Low);

@@ -9,7 +9,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
 use aws_sdk_s3::types::CreateBucketConfiguration;
 use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, MessageSystemAttributeName, QueueAttributeName, SendMessageBatchRequestEntry};
@@ -170,13 +169,7 @@ impl Chain {
 
     async fn start_behind(template: Option<Template>, killer: Killer) -> Option<Chain> {
         let (dynamo, moto) = (DynamoDb::start()?, moto::start()?);
-        let sdk = aws_config::SdkConfig::builder()
-            .behavior_version(aws_config::BehaviorVersion::latest())
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
-            .endpoint_url(&moto.url)
-            .region(aws_config::Region::new("eu-west-1"))
-            .credentials_provider(SharedCredentialsProvider::new(Credentials::new("AKIDLOCAL", "secret", None, None, "tests")))
-            .build();
+        let sdk = moto.sdk();
         let (s3, sqs) = (aws_sdk_s3::Client::new(&sdk), aws_sdk_sqs::Client::new(&sdk));
         let place = CreateBucketConfiguration::builder().location_constraint("eu-west-1".into()).build();
         s3.create_bucket().bucket(BUCKET).create_bucket_configuration(place).send().await.unwrap();

@@ -8,7 +8,6 @@
 use std::collections::BTreeSet;
 use std::io::Write as _;
 
-use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_s3::types::CreateBucketConfiguration;
 use base64::Engine as _;
 use outflow_aws::dynamo::DynamoStore;
@@ -38,13 +37,7 @@ struct World {
 
 async fn world() -> Option<World> {
     let (table, moto) = (DynamoDb::start()?, moto::start()?);
-    let config = aws_sdk_s3::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .endpoint_url(&moto.url)
-        .region(Region::new("eu-west-1"))
-        .credentials_provider(Credentials::new("AKIDLOCAL", "secret", None, None, "tests"));
-    let s3 = aws_sdk_s3::Client::from_conf(config.build());
+    let s3 = aws_sdk_s3::Client::new(&moto.sdk());
     let place = CreateBucketConfiguration::builder().location_constraint("eu-west-1".into()).build();
     s3.create_bucket().bucket(TRAIL).create_bucket_configuration(place).send().await.unwrap();
     create_table(&table.client(), TABLE).await;

@@ -8,7 +8,6 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 use aws_sdk_sqs::types::MessageSystemAttributeName;
 use expect_test::expect;
 use outflow_aws::secrets::{Secret, SecretError, Source};
@@ -332,13 +331,7 @@ impl World {
     async fn new() -> Option<World> {
         let (table, moto) = (DynamoDb::start()?, moto::start()?);
         create_table(&table.client(), "outflow").await;
-        let sdk = aws_config::SdkConfig::builder()
-            .behavior_version(aws_config::BehaviorVersion::latest())
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
-            .endpoint_url(&moto.url)
-            .region(aws_config::Region::new("eu-west-1"))
-            .credentials_provider(SharedCredentialsProvider::new(Credentials::new("AKIDLOCAL", "secret", None, None, "tests")))
-            .build();
+        let sdk = moto.sdk();
         Some(World { moto, table, sdk, slack: Slack::start() })
     }
 

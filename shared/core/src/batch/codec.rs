@@ -51,26 +51,7 @@ impl Batch {
         out
     }
 
-    /// The bytes to store where a table bills them by the kilobyte: names are most of a batch, and shrink to a quarter.
-    pub fn encode_small(&self) -> Vec<u8> {
-        let plain = self.encode();
-        let level = CompressionLvl::new(LEVEL).unwrap_or_default();
-        let mut out = Vec::new();
-        put(&mut out, DEFLATED);
-        put(&mut out, plain.len() as u64);
-        let head = out.len();
-        let mut compressor = Compressor::new(level);
-        out.resize(head + compressor.deflate_compress_bound(plain.len()), 0);
-        match out.get_mut(head..).map(|rest| compressor.deflate_compress(&plain, rest)) {
-            Some(Ok(n)) if head + n < plain.len() => {
-                out.truncate(head + n);
-                out
-            }
-            _ => plain,
-        }
-    }
-
-    /// Reads what [`Batch::encode`] wrote.
+    /// Reads what [`Batch::encode`] or [`deflated`] wrote.
     pub fn decode(bytes: &[u8]) -> Result<Batch, StoredError> {
         let mut reader = Reader(bytes);
         match reader.get() {
@@ -83,6 +64,24 @@ impl Batch {
             Some(other) => Err(StoredError::Format(other)),
             None => Err(StoredError::Damaged),
         }
+    }
+}
+
+/// What [`Batch::encode`] wrote, for where a table bills it by the kilobyte: names are most of a batch, and shrink to a quarter.
+pub fn deflated(plain: Vec<u8>) -> Vec<u8> {
+    let level = CompressionLvl::new(LEVEL).unwrap_or_default();
+    let mut out = Vec::new();
+    put(&mut out, DEFLATED);
+    put(&mut out, plain.len() as u64);
+    let head = out.len();
+    let mut compressor = Compressor::new(level);
+    out.resize(head + compressor.deflate_compress_bound(plain.len()), 0);
+    match out.get_mut(head..).map(|rest| compressor.deflate_compress(&plain, rest)) {
+        Some(Ok(n)) if head + n < plain.len() => {
+            out.truncate(head + n);
+            out
+        }
+        _ => plain,
     }
 }
 
@@ -363,7 +362,7 @@ mod tests {
             let mut packer = Packer::new(HashKey([7; 16]));
             all.iter().for_each(|(minute, n, name)| packer.add(&observation(*minute, *n, name)));
             for batch in packer.finish().0 {
-                let small = Batch::decode(&batch.encode_small());
+                let small = Batch::decode(&deflated(batch.encode()));
                 prop_assert_eq!(small.as_ref(), Ok(&batch));
                 prop_assert_eq!(Batch::decode(&batch.encode()), Ok(batch));
             }
@@ -380,7 +379,7 @@ mod tests {
             let mut packer = Packer::new(HashKey([7; 16]));
             (0..40).for_each(|n| packer.add(&observation(1, n, "a")));
             for batch in packer.finish().0 {
-                for mut bytes in [batch.encode(), batch.encode_small()] {
+                for mut bytes in [batch.encode(), deflated(batch.encode())] {
                     let at = at as usize % bytes.len();
                     bytes[at] ^= 1 << bit;
                     let _ = Batch::decode(&bytes);
@@ -454,7 +453,7 @@ mod tests {
         assert_eq!(Batch::decode(&batch.encode()), Ok(batch.clone()));
         let untimed = Batch { window: None, class: Class::Logs, entries: Vec::new(), rows: Vec::new() };
         assert_eq!(untimed.encode(), [3, 0xff, 0xff, 0xff, 0xff, 0xf, 0, 0, 0]);
-        let small = batch.encode_small();
+        let small = deflated(batch.encode());
         let mut head = Reader(&small);
         assert_eq!((head.get(), head.get()), (Some(DEFLATED), Some(batch.encode().len() as u64)));
         assert_eq!(inflate(&mut Reader(&small[1..])), Some(batch.encode()));

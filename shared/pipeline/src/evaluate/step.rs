@@ -9,8 +9,7 @@ use std::collections::BTreeSet;
 use minicbor::{Decode, Encode};
 use outflow_core::batch::{Batch, Row};
 use outflow_core::observe::Class;
-use outflow_core::stored::StoredError;
-use outflow_core::stored::from_cbor;
+use outflow_core::stored::{StoredError, from_cbor};
 use outflow_core::time::WindowId;
 use outflow_core::window::{Window, unite};
 

@@ -8,10 +8,8 @@
 #![allow(clippy::unwrap_used, reason = "a bench may fail")]
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use aws_config::BehaviorVersion;
-use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 use aws_sdk_s3::types::CreateBucketConfiguration;
 use outflow_core::alert::message::{Event, Message};
 use outflow_core::detect::{Detail, Finding, Level};
@@ -20,9 +18,9 @@ use outflow_core::incident::Incident;
 use outflow_core::time::{Timestamp, WindowId};
 use outflow_e2e::parts::dynamodb::{DynamoDb, create_table};
 use outflow_e2e::parts::moto::{self, Moto};
+use outflow_e2e::parts::root;
 use outflow_e2e::parts::runtime::Function;
 use outflow_e2e::parts::slack::{CHANNEL, Slack};
-use outflow_e2e::parts::{root, tools};
 use outflow_tests::forms;
 use serde_json::{Value, json};
 
@@ -38,8 +36,8 @@ async fn main() {
         eprintln!("parts are missing: make tools");
         std::process::exit(2);
     };
-    if !tools().exists() || !zip("outflow-hello").exists() {
-        eprintln!("{} is missing: make package", zip("outflow-hello").display());
+    if !zip("outflow-hello").exists() {
+        eprintln!("{} is missing: make bench-start builds it", zip("outflow-hello").display());
         std::process::exit(2);
     }
     prepare(&dynamo, &moto).await;
@@ -191,14 +189,7 @@ fn finding() -> Finding {
 /// A table, a trail of 480 records, a secret.
 async fn prepare(dynamo: &DynamoDb, moto: &Moto) {
     create_table(&dynamo.client(), TABLE).await;
-    let sdk = aws_config::SdkConfig::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .endpoint_url(&moto.url)
-        .region(aws_config::Region::new("eu-west-1"))
-        .credentials_provider(SharedCredentialsProvider::new(Credentials::new("AKIDLOCAL", "secret", None, None, "bench")))
-        .timeout_config(aws_config::timeout::TimeoutConfig::builder().operation_timeout(Duration::from_secs(30)).build())
-        .build();
+    let sdk = moto.sdk();
     let s3 = aws_sdk_s3::Client::new(&sdk);
     let place = CreateBucketConfiguration::builder().location_constraint("eu-west-1".into()).build();
     s3.create_bucket().bucket("trail").create_bucket_configuration(place).send().await.unwrap();

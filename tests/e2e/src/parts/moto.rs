@@ -8,6 +8,9 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
+
 use super::{Process, skip, tools};
 
 /// How long it may take to start on a busy machine.
@@ -18,6 +21,19 @@ pub struct Moto {
     /// Its endpoint for every service.
     pub url: String,
     _process: Process,
+}
+
+impl Moto {
+    /// What clients of its services are made with.
+    pub fn sdk(&self) -> SdkConfig {
+        SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .endpoint_url(&self.url)
+            .region(Region::new("eu-west-1"))
+            .credentials_provider(SharedCredentialsProvider::new(Credentials::new("AKIDLOCAL", "secret", None, None, "tests")))
+            .build()
+    }
 }
 
 /// Starts one; nothing where it isn't installed.
